@@ -1,0 +1,25 @@
+"""The archive of a release on a host, as it leaves the host again: for the backup store."""
+
+from __future__ import annotations
+
+from fabfile.commands.shell import bind
+from fabfile.model.paths import Paths
+from fabfile.model.script import Script
+
+SOUND = r"""
+if [ -e "$archive" ] && zstd -q -t "$archive" 2> /dev/null; then echo sound; fi
+"""
+
+SEND = r"""
+cat "$archive"
+"""
+
+
+def sound(paths: Paths, release: str) -> Script:
+    """Print `sound` when the archive is there and undamaged, else nothing."""
+    return Script(bind(SOUND, archive=f"{paths.releases}/{release}.tar.zst"), timeout=600)
+
+
+def send(paths: Paths, release: str) -> Script:
+    """Write the archive to standard output."""
+    return Script(bind(SEND, archive=f"{paths.releases}/{release}.tar.zst"), timeout=3600)

@@ -1,0 +1,132 @@
+"""The lease of a host: taken, kept alive, given back, and checked before every step that changes something."""
+
+from __future__ import annotations
+
+from fabfile.commands.shell import bind
+from fabfile.model.paths import Paths
+from fabfile.model.script import Script
+
+LOST = 75
+"""Exit status of a step whose token is no longer the host's current one."""
+
+ACQUIRE = r"""
+mkdir -p "$state"
+chmod 700 "$state"
+cd "$state"
+exec 9>>lock
+flock -x -w 10 9 || fail "a step of another run is still working here"
+if [ -s lease ]; then
+    age=$(( $(date +%s) - $(stat -c %Y lease) ))
+    held=$(sed -n 's/^run=//p' lease)
+    limit=$(sed -n 's/^ttl=//p' lease)
+    if [ "$held" != "$run" ] && [ "${age#-}" -lt "$limit" ]; then
+        echo held
+        cat lease
+        echo "remaining=$(( limit - age ))"
+        exit 0
+    fi
+fi
+if [ -e journal.jsonl ] && [ "$(stat -c %s journal.jsonl)" -gt 1000000 ]; then
+    tail -n 2000 journal.jsonl > journal.new
+    mv journal.new journal.jsonl
+fi
+token=$(( $(cat token 2>/dev/null || echo 0) + 1 ))
+echo "$token" > token.new
+printf '%s\n' "run=$run" "holder=$holder" "reason=$reason" "token=$token" "ttl=$ttl" > lease.new
+sync token.new lease.new
+mv token.new token
+mv lease.new lease
+sync .
+echo "taken $token"
+"""
+
+RENEW = r"""
+cd "$state"
+[ "$(cat token)" = "$token" ] || exit 75
+touch -c lease
+"""
+
+RELEASE = r"""
+cd "$state"
+exec 9>>lock
+flock -x -w 30 9 || fail "a step is still working here"
+[ "$(cat token)" != "$token" ] || rm -f lease
+sync .
+"""
+
+BREAK = r"""
+cd "$state" 2>/dev/null || exit 0
+exec 9>>lock
+flock -x -w 30 9 || fail "a step is still working here"
+token=$(( $(cat token 2>/dev/null || echo 0) + 1 ))
+echo "$token" > token.new
+sync token.new
+mv token.new token
+rm -f lease
+sync .
+"""
+
+GUARD = r"""
+cd "$state" || exit 75
+exec 9>>lock
+flock -s -w 30 9 || fail "another run is taking over this host"
+if [ "$(cat token)" != "$token" ] || [ ! -e lease ]; then
+    echo "the lease was lost: another run works here now, so this step was not started" >&2
+    exit 75
+fi
+journal() {
+    printf '{"at":"%s","run":"%s","verb":"%s","step":"%s","event":"%s","token":%s}\n' \
+        "$(date -u +%FT%TZ)" "$run" "$verb" "$step" "$1" "$token" >> "$state/journal.jsonl" &&
+        sync "$state/journal.jsonl"
+}
+journal "$begin" || [ "$begin" = undo ] || fail "the journal cannot be written, so the step was not started"
+cd /
+set +e
+(
+set -e
+exec 9>&-
+"""
+
+GUARD_END = r"""
+)
+status=$?
+if [ "$status" = 0 ]; then journal "$end"; else journal failed; fi
+exit "$status"
+"""
+
+
+def acquire(paths: Paths, run: str, holder: str, reason: str, ttl: int) -> Script:
+    """Take the lease, or print who holds it. `ttl` is in seconds since the last heartbeat, by the host's clock."""
+    text = bind(ACQUIRE, state=paths.state, run=run, holder=holder, reason=reason, ttl=ttl)
+    return Script(text, timeout=30, mutates=True)
+
+
+def renew(paths: Paths, token: int) -> Script:
+    """Show that the holder is alive; writes no byte, so that it works on a full disk."""
+    return Script(bind(RENEW, state=paths.state, token=token), timeout=15, mutates=True)
+
+
+def release(paths: Paths, token: int) -> Script:
+    """Give the lease back; a lease that somebody else holds by now is left alone."""
+    return Script(bind(RELEASE, state=paths.state, token=token), timeout=45, mutates=True)
+
+
+def break_lease(paths: Paths) -> Script:
+    """Take the lease away from whoever holds it; the former holder's next step is refused by its token."""
+    return Script(bind(BREAK, state=paths.state), timeout=45, mutates=True)
+
+
+def guarded(script: Script, paths: Paths, run: str, verb: str, step: str, token: int, undo: bool = False) -> Script:
+    """The script, run only under the current token, and journalled before it starts and after it ends."""
+    begin, end = ("undo", "undone") if undo else ("start", "done")
+    guard = bind(GUARD, state=paths.state, run=run, verb=verb, step=step, token=token, begin=begin, end=end)
+    text = f"{guard}{script.text}{GUARD_END.lstrip()}"
+    return Script(text, timeout=script.timeout + 60, mutates=True, stdin=script.stdin)
+
+
+def parse_acquired(stdout: str) -> int | dict[str, str]:
+    """The fencing token, or the lines of the lease that somebody else holds."""
+    first, *rest = stdout.splitlines()
+    if first.startswith("taken "):
+        return int(first.removeprefix("taken "))
+    return dict(line.split("=", 1) for line in rest if "=" in line)

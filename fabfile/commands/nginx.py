@@ -1,0 +1,115 @@
+"""nginx on a host: the rendered site, the flag that names the live slot, and the proof that both are really served."""
+
+from __future__ import annotations
+
+from fabfile.commands.shell import bind
+from fabfile.model.observed import Slot
+from fabfile.model.paths import Paths
+from fabfile.model.script import Script
+
+# `nginx -t` and a reload that exit 0 prove nothing: only new workers that answer with the new generation do.
+SITE = r"""
+export PATH="$PATH:/usr/sbin:/sbin"
+generation() { curl -s --max-time 2 "http://127.0.0.1:$status_port/generation" || true; }
+serves() {
+    local seen=0 left=100
+    while [ "$left" -gt 0 ]; do
+        if [ "$(generation)" = "$1" ]; then seen=$((seen + 1)); else seen=0; fi
+        [ "$seen" -lt 5 ] || return 0
+        sleep 0.05
+        left=$((left - 1))
+    done
+    return 1
+}
+reload() { sudo -n /usr/sbin/nginx -t 2>&1 && sudo -n /usr/bin/systemctl reload nginx 2>&1; }
+"""
+
+INSTALL = r"""
+tested=$(sudo -n /usr/sbin/nginx -t 2>&1) ||
+    fail "nginx refuses the configuration that is there already; mend it first" "$tested"
+cat > "$site.new"
+sync "$site.new"
+[ ! -e "$site" ] || cp -p "$site" "$site.before"
+mv "$site.new" "$site"
+sync "$nginx"
+put_back() {
+    if [ -e "$site.before" ]; then mv "$site.before" "$site"; else rm -f "$site"; fi
+    sync "$nginx"
+}
+if ! said=$(reload); then
+    put_back
+    fail "nginx refuses the rendered site; the previous one was put back" "$said"
+fi
+if ! serves "$wanted"; then
+    put_back
+    reload > /dev/null || true
+    fail "nginx took the reload but does not serve the new configuration; the previous one was put back" \
+        "$(tail -n 5 /var/log/nginx/error.log 2>/dev/null)"
+fi
+rm -f "$site.before"
+"""
+
+REMOVE = r"""
+rm -f "$site" "$site.new" "$site.before"
+sync "$nginx"
+said=$(reload) || fail "nginx could not be reloaded after its site was removed" "$said"
+for _ in $(seq 100); do [ -n "$(generation)" ] || exit 0; sleep 0.05; done
+fail "nginx still serves a site that was removed"
+"""
+
+SWITCH = r"""
+answer() {
+    curl -s --max-time "$limit" -H "Host: $server_name" "http://127.0.0.1:$listen$path" | tr -d ' \t\r\n' || true
+}
+if [ "$slot" = green ]; then : > "$flag"; else rm -f "$flag"; fi
+sync "$nginx"
+[ "$verify" = yes ] || exit 0
+for _ in $(seq 20); do
+    said=$(answer)
+    case "$said" in *"\"release\":\"$release\""*) exit 0 ;; esac
+    sleep 0.1
+done
+fail "the flag was set but nginx does not answer from release $release" "$said"
+"""
+
+MAINTENANCE = r"""
+if [ "$on" = yes ]; then : > "$maintenance"; else rm -f "$maintenance"; fi
+sync "$nginx"
+"""
+
+
+def install_site(paths: Paths, text: str, generation: str, status_port: int) -> Script:
+    """Put the rendered site in place, reload, and wait for new workers; whatever fails, the previous site is back."""
+    body = bind(SITE + INSTALL, site=paths.site, nginx=paths.nginx, wanted=generation, status_port=status_port)
+    return Script(body, timeout=60, mutates=True, stdin=text.encode())
+
+
+def remove_site(paths: Paths, status_port: int) -> Script:
+    """Take the site away again, as it was before the first deploy."""
+    body = bind(SITE + REMOVE, site=paths.site, nginx=paths.nginx, status_port=status_port)
+    return Script(body, timeout=60, mutates=True)
+
+
+def switch(
+    paths: Paths, slot: Slot, release: str, listen: int, server_name: str, path: str, limit: float, verify: bool = True
+) -> Script:
+    """Make `slot` live by its flag, and see the release answer through nginx (`limit`: seconds for one answer)."""
+    body = bind(
+        SWITCH,
+        slot=slot,
+        flag=paths.flag,
+        nginx=paths.nginx,
+        release=release,
+        listen=listen,
+        server_name="localhost" if server_name == "_" else server_name.split()[0],
+        path=path,
+        limit=limit,
+        verify="yes" if verify else "no",
+    )
+    return Script(body, timeout=60, mutates=True)
+
+
+def maintenance(paths: Paths, on: bool) -> Script:
+    """Answer everything with 503 and Retry-After, or stop doing so."""
+    body = bind(MAINTENANCE, maintenance=paths.maintenance, nginx=paths.nginx, on="yes" if on else "no")
+    return Script(body, timeout=15, mutates=True)

@@ -1,0 +1,178 @@
+"""One read-only look at a host, and the parser of what it prints."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Mapping
+
+from fabfile.commands.pm2 import PM2, parse_list
+from fabfile.commands.shell import bind
+from fabfile.model.observed import SLOTS, HistoryEntry, LastRun, Lease, Observed, Process, Slot, SlotState
+from fabfile.model.paths import Paths
+from fabfile.model.script import Script
+
+TOOLS = ("curl", "flock", "nginx", "node", "pm2", "sha256sum", "ss", "sudo", "tar", "timeout", "zstd")
+
+OBSERVE = (
+    r"""
+export PATH="$PATH:/usr/local/bin:/usr/sbin:/sbin"
+item() { printf '%s ' "$1"; base64 -w0; printf '\n'; }
+find_tool() {
+    command -v "$1" && return
+    ls -1d "$HOME"/.nvm/versions/node/*/bin/"$1" /opt/node*/bin/"$1" 2>/dev/null | sort -V | tail -n 1
+}
+date +%s | item clock
+id -un | item user
+for tool in "${tools[@]}"; do echo "$tool=$(find_tool "$tool" || true)"; done | item tools
+(nginx -v 2>&1 || true) | item nginx_version
+existing=$root
+while [ ! -d "$existing" ]; do existing=$(dirname "$existing"); done
+df -B1 --output=avail "$existing" | tail -n 1 | item free_bytes
+df --output=iavail "$existing" | tail -n 1 | item free_inodes
+[ ! -w "$existing" ] || echo "$existing" | item writable
+[ ! -w "$nginx" ] || echo "$nginx" | item nginx_writable
+for slot in blue green; do
+    if [ -e "$root/slots/$slot/.turnout/slot" ]; then
+        { cat "$root/slots/$slot/.turnout/slot"; [ ! -e "$root/slots/$slot/.turnout/proven" ] || echo proven=yes; } |
+            item "slot_$slot"
+    fi
+done
+[ ! -e "$site" ] || item site < "$site"
+[ ! -e "$flag" ] || echo yes | item green
+[ ! -e "$maintenance" ] || echo yes | item maintenance
+(curl -sf --max-time 3 "http://127.0.0.1:$status_port/generation" || true) | item generation
+(ss -Hltnp || true) | item ports
+(cd "$root/releases" 2>/dev/null && ls -1t | sed -n 's/\.tar\.zst$//p' || true) | item releases
+if [ -s "$root/.turnout/lease" ]; then
+    { cat "$root/.turnout/lease"; echo "age=$(( $(date +%s) - $(stat -c %Y "$root/.turnout/lease") ))"; } | item lease
+fi
+(tail -n 500 "$root/.turnout/journal.jsonl" 2>/dev/null || true) | item journal
+(tail -n 50 "$root/.turnout/history.jsonl" 2>/dev/null || true) | item history
+node=$(find_tool node || true)
+pm2_js=$(find_tool pm2 || true)
+"""
+    + PM2
+    + r"""
+[ -z "$node" ] || [ -z "$pm2_js" ] || pm2_list | item pm2
+echo yes | item complete
+"""
+)
+
+
+def observe(paths: Paths, status_port: int) -> Script:
+    """Everything that a plan needs to know about a host, in one round trip."""
+    text = bind(
+        OBSERVE,
+        tools=TOOLS,
+        root=paths.root,
+        nginx=paths.nginx,
+        site=paths.site,
+        flag=paths.flag,
+        maintenance=paths.maintenance,
+        status_port=status_port,
+    )
+    return Script(text, timeout=180)
+
+
+def parse(host: str, paths: Paths, stdout: str) -> Observed:
+    """What `observe` printed, as a value. Raises ValueError when the answer is cut."""
+    items = {name: base64.b64decode(text).decode(errors="replace") for name, text in _items(stdout)}
+    if "complete" not in items:
+        raise ValueError("the answer is incomplete")
+    processes = parse_list(items.get("pm2", ""))
+    slots = {slot: _slot(items.get(f"slot_{slot}", ""), processes, paths.process(slot)) for slot in SLOTS}
+    live: Slot | None = None
+    if "site" in items:
+        live = "green" if "green" in items else "blue"
+    tools = {name: path for name, path in _pairs(items["tools"]).items() if path}
+    return Observed(
+        host=host,
+        user=items["user"].strip(),
+        clock=int(items["clock"]),
+        tools=tools,
+        nginx_version=_version(items["nginx_version"]),
+        free_bytes=int(items["free_bytes"]),
+        free_inodes=_number(items["free_inodes"]),
+        slots=slots,
+        live=live,
+        maintenance="maintenance" in items,
+        site=items.get("site", ""),
+        generation=items.get("generation", "").strip(),
+        ports=_ports(items["ports"]),
+        releases=tuple(items["releases"].split()),
+        lease=_lease(_pairs(items.get("lease", ""))),
+        last_run=_last_run(items["journal"]),
+        history=tuple(_history(items["history"])),
+        processes=processes,
+        writable="writable" in items,
+        nginx_writable="nginx_writable" in items,
+    )
+
+
+def _items(stdout: str) -> list[tuple[str, str]]:
+    return [(line.split(" ", 1)[0], line.split(" ", 1)[1]) for line in stdout.splitlines() if " " in line]
+
+
+def _pairs(text: str) -> dict[str, str]:
+    return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+
+
+def _number(text: str) -> int:
+    return int(text) if text.strip().isdigit() else -1
+
+
+def _version(text: str) -> str:
+    match = re.search(r"nginx/(\S+)", text)
+    return match.group(1) if match else ""
+
+
+def _slot(text: str, processes: tuple[Process, ...], name: str) -> SlotState:
+    pairs = _pairs(text)
+    process = next((p for p in processes if p.name == name), None)
+    port = pairs.get("port", "")
+    proven = pairs.get("proven") == "yes"
+    return SlotState(pairs.get("release"), int(port) if port else None, pairs.get("configuration", ""), proven, process)
+
+
+def _ports(text: str) -> dict[int, str]:
+    ports = {}
+    for line in text.splitlines():
+        fields = line.split()
+        if len(fields) >= 4 and (port := fields[3].rpartition(":")[2]).isdigit():
+            owner = re.search(r'\("([^"]+)",pid=(\d+)', line)
+            ports[int(port)] = f"{owner.group(1)} (pid {owner.group(2)})" if owner else "another user's program"
+    return ports
+
+
+def _lease(pairs: Mapping[str, str]) -> Lease | None:
+    if "run" not in pairs:
+        return None
+    remaining = int(pairs["ttl"]) - abs(int(pairs["age"]))
+    return Lease(pairs["run"], pairs["holder"], pairs["reason"], int(pairs["token"]), remaining)
+
+
+def _json_lines(text: str) -> list[dict[str, str]]:
+    entries = []
+    for line in text.splitlines():
+        try:
+            entries.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue  # a line cut by a power failure says nothing
+    return [entry for entry in entries if isinstance(entry, dict)]
+
+
+def _last_run(text: str) -> LastRun | None:
+    entries = _json_lines(text)
+    if not entries:
+        return None
+    last = entries[-1]
+    return LastRun(last.get("run", ""), last.get("verb", ""), last.get("step", ""), last.get("event", ""))
+
+
+def _history(text: str) -> list[HistoryEntry]:
+    return [
+        HistoryEntry(e.get("at", ""), e.get("verb", ""), e.get("release", ""), e.get("holder", ""))
+        for e in _json_lines(text)
+    ]

@@ -1,0 +1,97 @@
+"""PM2 on a host: started in a clean environment, one call at a time, each bounded, never trusted on its exit code."""
+
+from __future__ import annotations
+
+import json
+
+from fabfile.commands.shell import bind
+from fabfile.model.observed import Process, Slot
+from fabfile.model.paths import Paths
+from fabfile.model.script import Script
+
+# A pm2 call while `pm2 resurrect` still boots starts a second daemon and hangs; what it starts must not inherit locks
+# or our environment, which PM2 would write to its dump.
+PM2 = r"""
+export PM2_HOME="${PM2_HOME:-$HOME/.pm2}"
+pm2() {
+    if command -v systemctl >/dev/null && [ "$(systemctl is-system-running 2>/dev/null)" = starting ]; then
+        timeout 90 systemctl is-system-running --wait >/dev/null 2>&1 || true
+    fi
+    mkdir -p -m 700 "$PM2_HOME"
+    flock -o -w 90 "$HOME/.turnout-pm2.lock" timeout -k 5 60 env -i HOME="$HOME" USER="$(id -un)" LANG=C.UTF-8 \
+        PATH="$(dirname "$node"):/usr/local/bin:/usr/bin:/bin" PM2_HOME="$PM2_HOME" PM2_DISCRETE_MODE=true \
+        PM2_DISABLE_VERSION_CHECK=true "$node" "$pm2_js" -s "$@" < /dev/null
+}
+pm2_list() {
+    local pid
+    pid=$(cat "$PM2_HOME/pm2.pid" 2>/dev/null || echo none)
+    if kill -0 "$pid" 2>/dev/null; then pm2 jlist; else echo '[]'; fi |
+        "$node" -e 'const l = JSON.parse(require("fs").readFileSync(0)); console.log(JSON.stringify(l.map(p =>
+            [p.name, p.pid || 0, p.pm2_env.status, p.pm2_env.restart_time])))'
+}
+pm2_save() {
+    pm2 save --force > /dev/null || fail "pm2 save failed, so a reboot would not bring the right slot back"
+    chmod 600 "$PM2_HOME/dump.pm2"
+    saved=$("$node" -e 'const l = JSON.parse(require("fs").readFileSync(process.argv[1]));
+        console.log(l.map(p => p.name).sort().join(" "))' "$PM2_HOME/dump.pm2")
+    for name in "$@"; do
+        case " $saved " in *" $name "*) ;; *) fail "pm2 save left $name out of its dump ($saved)" ;; esac
+    done
+}
+"""
+
+START = r"""
+pm2 delete "$name" > /dev/null 2>&1 || true
+taken=$(ss -Hltnp "sport = :$port")
+[ -z "$taken" ] || fail "port $port is taken by another program, so $name cannot start" "$taken"
+mkdir -p "$logs"
+for log in "$logs/$slot.out.log" "$logs/$slot.err.log"; do
+    [ ! -e "$log" ] || mv -f "$log" "$log.1"
+done
+cd "$directory"
+pm2 start "$directory/.turnout/ecosystem.json" > /dev/null || fail "pm2 start failed for $name" \
+    "$(tail -n 20 "$PM2_HOME/pm2.log" 2>/dev/null)"
+sync -f "$directory"
+"""
+
+ONLINE = r"""
+pm2_list | grep -qE "\[\"$name\",[0-9]+,\"online\""
+"""
+
+SAVE = r"""
+pm2_save "${names[@]}"
+"""
+
+STOP = r"""
+for name in "${gone[@]}"; do
+    case "$(pm2_list)" in *"[\"$name\","*) pm2 delete "$name" > /dev/null ;; esac
+done
+pm2_save "${names[@]}"
+"""
+
+
+def parse_list(text: str) -> tuple[Process, ...]:
+    """The processes in what `pm2_list` printed."""
+    return tuple(Process(name, pid, status, restarts) for name, pid, status, restarts in json.loads(text or "[]"))
+
+
+def _script(body: str, timeout: float, node: str, pm2: str, **values: str | int | tuple[str, ...]) -> Script:
+    return Script(bind(PM2 + body, node=node, pm2_js=pm2, **values), timeout, mutates=True)
+
+
+def start(paths: Paths, slot: Slot, port: int, save: tuple[str, ...], node: str, pm2: str) -> Script:
+    """Start the slot afresh (delete and start: PM2 ignores a changed directory); `save` is what a reboot brings back."""
+    values = {"name": paths.process(slot), "slot": slot, "directory": paths.slot(slot), "logs": paths.logs}
+    return _script(START + SAVE, 150, node, pm2, port=port, names=save, **values)
+
+
+def start_unless_online(paths: Paths, slot: Slot, port: int, save: tuple[str, ...], node: str, pm2: str) -> Script:
+    """As `start`, but a process that runs is left alone."""
+    script = start(paths, slot, port, save, node, pm2)
+    check = _script(ONLINE, 60, node, pm2, name=paths.process(slot))
+    return Script(f"(\n{check.text}) || (\n{script.text})\n", script.timeout + 60, mutates=True)
+
+
+def stop(gone: tuple[str, ...], keep: tuple[str, ...], stop_timeout: float, node: str, pm2: str) -> Script:
+    """Stop the processes `gone` gracefully and save the list, in which `keep` must be found."""
+    return _script(STOP, 120 + stop_timeout * len(gone), node, pm2, gone=gone, names=keep)

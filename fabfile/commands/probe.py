@@ -1,0 +1,90 @@
+"""Is a slot healthy, and does anybody still use it: asked on the host itself, over loopback."""
+
+from __future__ import annotations
+
+from fabfile.commands.pm2 import PM2
+from fabfile.commands.shell import bind
+from fabfile.config.schema import HealthSettings
+from fabfile.model.observed import Slot
+from fabfile.model.paths import Paths
+from fabfile.model.script import Script
+
+# PM2 says `online` during a crash loop and exits 0 for anything: only the release's own answer, from one process that
+# stays, counts.
+PROVE = r"""
+evidence() {
+    printf 'last answer: %s\n' "${answer:-none}"
+    tail -qn 50 "$logs/$slot.out.log" "$logs/$slot.err.log" 2>/dev/null | sed 's/^/log: /'
+}
+state() { pm2_list | "$node" -e '
+    const p = JSON.parse(require("fs").readFileSync(0)).find(p => p[0] === process.argv[1]);
+    console.log(p ? `${p[1]} ${p[2]} ${p[3]}` : "0 gone 0")' "$name"; }
+healthy() {
+    local url="http://127.0.0.1:$port$path"
+    answer=$(curl -sS --max-time "$limit" -w ' %{http_code}' "$url" 2>&1 | tr -d '\t\r\n') || return 1
+    case "$(printf %s "$answer" | tr -d ' ')" in *"\"release\":\"$release\""*200) return 0 ;; *) return 1 ;; esac
+}
+check_process() {
+    read -r pid status restarts <<< "$(state)"
+    if [ "$status" != online ] && [ "$status" != launching ]; then
+        fail "$name is $status: the release does not stay up" "$(evidence)"
+    fi
+    [ "$restarts" = "${expected:=$restarts}" ] ||
+        fail "$name crashed and was restarted $restarts times: the release does not stay up" "$(evidence)"
+}
+deadline=$((SECONDS + patience))
+turn=0
+until healthy; do
+    [ "$SECONDS" -lt "$deadline" ] ||
+        fail "$name is not healthy after $patience s: $path does not answer 200 with release $release" "$(evidence)"
+    turn=$((turn + 1))
+    [ $((turn % 5)) != 0 ] || check_process
+    sleep 0.2
+done
+check_process
+first=$pid
+calm=$((SECONDS + stable))
+while [ "$SECONDS" -lt "$calm" ]; do
+    sleep 0.5
+    healthy || fail "$name was healthy and then was not" "$(evidence)"
+done
+check_process
+[ "$pid" = "$first" ] || fail "$name was restarted while it was being watched" "$(evidence)"
+"""
+
+DRAIN = r"""
+open() { ss -Htn state established "sport = :$port" | wc -l; }
+deadline=$((SECONDS + patience))
+while [ "$(open)" -gt 0 ] && [ "$SECONDS" -lt "$deadline" ]; do sleep 0.2; done
+open
+"""
+
+
+def prove(
+    paths: Paths, slot: Slot, port: int, release: str, health: HealthSettings, node: str, pm2: str, fresh: bool = True
+) -> Script:
+    """Wait until the slot answers 200 with its release id, then watch it for a while.
+
+    A `fresh` process must never have been restarted; one that has run before only must not be restarted now.
+    """
+    body = bind(
+        PM2 + PROVE,
+        node=node,
+        pm2_js=pm2,
+        name=paths.process(slot),
+        slot=slot,
+        logs=paths.logs,
+        port=port,
+        release=release,
+        path=health.path,
+        limit=health.request_timeout,
+        patience=max(1, round(health.timeout)),
+        stable=round(health.stable) if fresh else 0,
+        expected="0" if fresh else "",
+    )
+    return Script(body, timeout=health.timeout + health.stable + 60)
+
+
+def drain(port: int, patience: float) -> Script:
+    """Wait until nobody is connected to the port any more, at most `patience` seconds; prints how many still are."""
+    return Script(bind(DRAIN, port=port, patience=max(1, round(patience))), timeout=patience + 30)

@@ -1,0 +1,174 @@
+"""Releases on a host: received, unpacked beside, verified, put into a slot by rename, and forgotten again."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from fabfile.commands.shell import bind
+from fabfile.model.observed import Slot
+from fabfile.model.paths import Paths
+from fabfile.model.script import Script
+
+RECEIVE = r"""
+mkdir -p "$releases"
+cd "$releases"
+archive=$id.tar.zst
+if [ -e "$archive" ] && [ "$(sha256sum < "$archive" | cut -d' ' -f1)" = "$digest" ]; then exit 0; fi
+rm -f .incoming-*
+trap 'rm -f ".incoming-$run"' EXIT
+cat > ".incoming-$run"
+found=$(sha256sum < ".incoming-$run" | cut -d' ' -f1)
+[ "$found" = "$digest" ] || fail "the archive arrived damaged: SHA-256 $found instead of $digest"
+sync ".incoming-$run"
+mv ".incoming-$run" "$archive"
+sync .
+"""
+
+FORGET = r"""
+rm -f "$releases/.incoming-$run" "$releases/$id.tar.zst"
+"""
+
+UNPACK = r"""
+umask 022
+new=$slots/.$slot.new
+mkdir -p "$slots"
+rm -rf "$new"
+mkdir "$new"
+tar -x -p --no-same-owner -C "$new"
+zstd -q -dc "$archive" | tar -x --no-same-owner --no-same-permissions -C "$new"
+cd "$new"
+sha256sum --quiet --strict -c .turnout/checksums || fail "the unpacked release differs from its manifest"
+for path in "${linked[@]}"; do
+    mkdir -p "$shared/$path" "$(dirname "$path")"
+    rm -rf "${path:?}"
+    ln -s "$shared/$path" "$path"
+done
+sync -f .
+"""
+
+DISCARD = r"""
+rm -rf "$slots/.$slot.new"
+"""
+
+# A kept tree from an unfinished run is the one that was good; what lies in the slot then is the unfinished one.
+PLACE = r"""
+cd "$slots"
+if [ ! -e ".$slot.new" ] && [ "$(cat "$slot/.turnout/run" 2>/dev/null)" = "$run" ]; then exit 0; fi
+if [ -e ".$slot.kept" ]; then
+    rm -rf "$slot"
+elif [ -e "$slot" ]; then
+    mv "$slot" ".$slot.kept"
+fi
+mv ".$slot.new" "$slot"
+sync .
+"""
+
+UNPLACE = r"""
+cd "$slots"
+if [ "$(cat "$slot/.turnout/run" 2>/dev/null)" = "$run" ]; then rm -rf "$slot"; fi
+if [ -e ".$slot.kept" ] && [ ! -e "$slot" ]; then mv ".$slot.kept" "$slot"; fi
+sync .
+"""
+
+MIGRATE = r"""
+cd "$directory"
+env -i HOME="$HOME" USER="$(id -un)" LANG=C.UTF-8 PATH="$(dirname "$node"):/usr/local/bin:/usr/bin:/bin" \
+    ENV_FILE="$directory/.turnout/env" "${variables[@]}" "${command[@]}" < /dev/null ||
+    fail "the migration failed: ${command[*]}"
+"""
+
+RECORD = r"""
+: > "$slots/$slot/.turnout/proven"
+printf '%s\n' "$entry" >> "$state/history.jsonl"
+sync "$state/history.jsonl" "$slots/$slot/.turnout"
+rm -rf "$slots/.blue.kept" "$slots/.green.kept"
+cd "$releases" 2>/dev/null || exit 0
+kept=$(sed -n 's/^release=//p' "$slots"/*/.turnout/slot 2>/dev/null || true)
+ls -1t -- *.tar.zst 2>/dev/null | tail -n "+$((keep + 1))" | while read -r archive; do
+    case " "$kept" " in *"${archive%.tar.zst}"*) ;; *) rm -f "$archive" ;; esac
+done
+"""
+
+
+def receive(paths: Paths, run: str, release: str, digest: str, archive: Path) -> Script:
+    """Store the archive that comes on standard input under its id, once its SHA-256 is right; a present one is kept."""
+    text = bind(RECEIVE, releases=paths.releases, run=run, id=release, digest=digest)
+    return Script(text, timeout=3600, mutates=True, stdin=archive)
+
+
+def forget(paths: Paths, run: str, release: str) -> Script:
+    """Remove an archive that this run brought."""
+    return Script(bind(FORGET, releases=paths.releases, run=run, id=release), timeout=60, mutates=True)
+
+
+def unpack(paths: Paths, slot: Slot, release: str, shared: tuple[str, ...], control: bytes) -> Script:
+    """Unpack beside the slot and verify every file; `control` is the archive made by `control_archive`."""
+    text = bind(
+        UNPACK,
+        slots=f"{paths.root}/slots",
+        slot=slot,
+        archive=f"{paths.releases}/{release}.tar.zst",
+        shared=paths.shared,
+        linked=shared,
+    )
+    return Script(text, timeout=900, mutates=True, stdin=control)
+
+
+def discard(paths: Paths, slot: Slot) -> Script:
+    """Remove what `unpack` made."""
+    return Script(bind(DISCARD, slots=f"{paths.root}/slots", slot=slot), timeout=300, mutates=True)
+
+
+def place(paths: Paths, slot: Slot, run: str) -> Script:
+    """Rename the unpacked tree into the slot; the former idle tree is kept beside until the run has succeeded."""
+    return Script(bind(PLACE, slots=f"{paths.root}/slots", slot=slot, run=run), timeout=300, mutates=True)
+
+
+def unplace(paths: Paths, slot: Slot, run: str) -> Script:
+    """Give the former idle tree back."""
+    return Script(bind(UNPLACE, slots=f"{paths.root}/slots", slot=slot, run=run), timeout=300, mutates=True)
+
+
+def migrate(
+    paths: Paths, slot: Slot, command: tuple[str, ...], variables: Mapping[str, str], node: str, timeout: float
+) -> Script:
+    """The application's own migration command, in the slot's directory and with its environment."""
+    text = bind(
+        MIGRATE,
+        directory=paths.slot(slot),
+        command=command,
+        variables=tuple(f"{name}={value}" for name, value in variables.items()),
+        node=node,
+    )
+    return Script(text, timeout=timeout, mutates=True)
+
+
+def record(paths: Paths, slot: Slot, entry: str, keep: int) -> Script:
+    """Mark the slot as proven, write the history line, drop what is no longer needed."""
+    text = bind(
+        RECORD,
+        slots=f"{paths.root}/slots",
+        slot=slot,
+        state=paths.state,
+        entry=entry,
+        releases=paths.releases,
+        keep=keep,
+    )
+    return Script(text, timeout=300, mutates=True)
+
+
+def control_archive(files: Mapping[str, tuple[int, bytes]]) -> bytes:
+    """A tar of `.turnout/<name>` with (mode, content) each: what a slot needs beside the release, secrets among it."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        folder = tarfile.TarInfo(".turnout")
+        folder.type, folder.mode = tarfile.DIRTYPE, 0o755
+        tar.addfile(folder)
+        for name, (mode, content) in sorted(files.items()):
+            member = tarfile.TarInfo(f".turnout/{name}")
+            member.size, member.mode = len(content), mode
+            tar.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()

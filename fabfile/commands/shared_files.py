@@ -1,0 +1,106 @@
+"""The shared directory of a host: packed while in use, unpacked beside, swapped by rename, and put back."""
+
+from __future__ import annotations
+
+from fabfile.commands.shell import bind
+from fabfile.model.paths import Paths
+from fabfile.model.script import Script
+
+LIMIT = 4 * 3600.0
+"""Seconds that packing or unpacking may take."""
+
+# The application goes on writing: tar's status 1 says that a file changed while it was read, and the archive is sound.
+PACK = r"""
+if [ -d "$shared" ]; then cd "$shared"; set -- .; else cd /; set -- --files-from=/dev/null; fi
+{ tar -c --format=posix "$@" < /dev/null || [ $? = 1 ]; } | zstd -3 -q -T0
+"""
+
+UNPACK = r"""
+umask 022
+cd "$root"
+rm -rf "$beside" "$beside.part"
+mkdir "$beside.part"
+zstd -q -dc | tar -x -p --no-same-owner -C "$beside.part" || fail "the shared files did not arrive whole"
+sync -f "$beside.part"
+mv "$beside.part" "$beside"
+sync .
+"""
+
+SWAP = r"""
+cd "$root"
+if [ -e "$beside" ]; then
+    if [ ! -e "$before" ]; then
+        if [ -e shared ]; then mv -T shared "$before"; else mkdir "$before"; fi
+        sync .
+    fi
+    [ ! -e shared ] || fail "$root/shared was made anew during the swap" "look into it and into $root/$before"
+    mv -T "$beside" shared
+    sync .
+elif [ ! -e "$before" ] || [ ! -e shared ]; then
+    fail "there are no restored files in $root/$beside"
+fi
+"""
+
+UNSWAP = r"""
+cd "$root"
+[ -e "$before" ] || exit 0
+if [ -e shared ]; then
+    [ ! -e "$beside" ] || fail "$root/shared was made anew during the swap" "look into it and into $root/$before"
+    mv -T shared "$beside"
+    sync .
+fi
+mv -T "$before" shared
+sync .
+"""
+
+DROP = r"""
+cd "$root" 2>/dev/null || exit 0
+rm -rf "${gone[@]}"
+sync .
+"""
+
+
+def pack(paths: Paths) -> Script:
+    """Write a compressed tar of the whole shared directory to standard output; an absent one is an empty archive."""
+    return Script(bind(PACK, shared=paths.shared), timeout=LIMIT)
+
+
+def unpack_beside(paths: Paths, run: str) -> Script:
+    """Unpack what comes on standard input beside the shared directory, afresh: whole and durable, or not at all."""
+    return Script(bind(UNPACK, root=paths.root, beside=_beside(run)), timeout=LIMIT, mutates=True)
+
+
+def swap_shared(paths: Paths, run: str) -> Script:
+    """Put the unpacked files in place and keep what was there; twice is the same as once, and so is after a break."""
+    return _renaming(SWAP, paths, run)
+
+
+def unswap_shared(paths: Paths, run: str) -> Script:
+    """Give back what `swap_shared` kept, and lay the restored files beside again; does nothing where no swap was."""
+    return _renaming(UNSWAP, paths, run)
+
+
+def drop_beside(paths: Paths, run: str) -> Script:
+    """Remove what `unpack_beside` made, unless it was swapped in."""
+    return _dropping(paths, _beside(run), f"{_beside(run)}.part")
+
+
+def drop_before(paths: Paths, run: str) -> Script:
+    """Remove the files that `swap_shared` kept: the restore cannot be undone any more."""
+    return _dropping(paths, _before(run))
+
+
+def _beside(run: str) -> str:
+    return f".shared.{run}"
+
+
+def _before(run: str) -> str:
+    return f".shared.before-{run}"
+
+
+def _renaming(body: str, paths: Paths, run: str) -> Script:
+    return Script(bind(body, root=paths.root, beside=_beside(run), before=_before(run)), timeout=60, mutates=True)
+
+
+def _dropping(paths: Paths, *gone: str) -> Script:
+    return Script(bind(DROP, root=paths.root, gone=gone), timeout=900, mutates=True)

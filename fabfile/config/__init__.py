@@ -1,0 +1,1 @@
+"""What the team writes in `hosts/<environment>.yml`: its schema, and how it is read."""

@@ -1,0 +1,246 @@
+"""The schema of `hosts/<environment>.yml`; every key that exists is here, and no other is accepted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from fabfile.config.values import (
+    Duration,
+    Endpoint,
+    HostName,
+    Identifier,
+    Matching,
+    Name,
+    PlainText,
+    Port,
+    RelativePath,
+    Sourced,
+    UrlPath,
+    VariableName,
+)
+
+Role = Literal["web", "app", "db"]
+
+
+class Section(BaseModel):
+    """A part of the file: unknown keys are refused and values do not change after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True)
+
+
+class HostSettings(Section):
+    """One machine."""
+
+    address: HostName | None = None
+    """Where to connect; default: the host's own name, as ssh_config or DNS resolve it."""
+    user: Name | None = None
+    """Who to log in as; default: `ssh.user`."""
+    port: Port | None = None
+    """sshd's port; default: ssh_config's, else 22."""
+    roles: Annotated[tuple[Role, ...], Field(min_length=1)] = ("web", "app")
+    """What runs there: `web` nginx, `app` PM2, `db` the PostgreSQL client tools beside or near the server."""
+
+
+class SshSettings(Section):
+    """How hosts are reached."""
+
+    user: Name = "deploy"
+    """The unprivileged account on the hosts."""
+    config: PlainText | None = None
+    """An ssh_config file; default: ~/.ssh/config. `~` is expanded, relative paths start at the project."""
+    known_hosts: PlainText = "hosts/known_hosts"
+    """The only file that says which host keys are trusted; `inv hosts.trust` writes it."""
+    connect_timeout: Duration = 10.0
+    """How long one connection attempt may take."""
+
+
+class SlotPorts(Section):
+    """The loopback port of each slot."""
+
+    blue: Port = 3001
+    """Port of the blue slot."""
+    green: Port = 3002
+    """Port of the green slot."""
+
+
+class ProcessSettings(Section):
+    """How PM2 runs the application."""
+
+    script: RelativePath = "server.js"
+    """What Node starts, relative to the release."""
+    arguments: tuple[PlainText, ...] = ()
+    """Words after the script."""
+    ports: SlotPorts = SlotPorts()
+    """Where each slot listens, on 127.0.0.1."""
+    stop_timeout: Duration = 15.0
+    """How long a graceful shutdown may take before SIGKILL."""
+
+
+class HealthSettings(Section):
+    """When a release counts as healthy: it answers 200 with its own release id, and keeps doing so."""
+
+    path: UrlPath = "/api/health"
+    """Must answer 200 and JSON with the key `release`."""
+    request_timeout: Duration = 5.0
+    """How long one answer may take."""
+    timeout: Duration = 60.0
+    """How long a release may take to become healthy."""
+    stable: Duration = 3.0
+    """How long it must then stay healthy, without a restart."""
+
+
+class SiteSettings(Section):
+    """The nginx site in front of both slots."""
+
+    listen: Port = 80
+    """The public port."""
+    server_name: Annotated[str, Matching(r"^[A-Za-z0-9.*_ -]+$", "host names with spaces between them, or _")] = "_"
+    """nginx server_name; `_` takes every name."""
+    status_port: Port = 8099
+    """A loopback port that tells which generation of the configuration nginx really serves."""
+    max_body: Annotated[str, Matching(r"^[0-9]+[kKmMgG]?$", "a size in nginx's words, such as 10m")] = "10m"
+    """The largest request body."""
+    template: RelativePath = "nginx/site.conf.j2"
+    """The template below templates/."""
+
+
+class ReleaseSettings(Section):
+    """How a release is laid out on the hosts."""
+
+    keep: Annotated[int, Field(ge=1, le=100)] = 5
+    """How many release archives stay on each host, the live and the previous one always among them."""
+    shared: tuple[RelativePath, ...] = ()
+    """Directories that outlive a release; linked into each slot from the shared directory."""
+    migrate: tuple[PlainText, ...] = ()
+    """The application's own migration command, run once, on the first app host, before the start."""
+    migrate_timeout: Duration = 600.0
+    """How long the migration may take."""
+    drain_timeout: Duration = 30.0
+    """How long open connections (WebSockets too) may stay on the old slot before it is stopped."""
+
+
+class BuildSettings(Section):
+    """How `inv build` makes a release."""
+
+    source: RelativePath = "."
+    """The application's directory."""
+    commands: tuple[tuple[PlainText, ...], ...] = (("npm", "ci"), ("npm", "prune", "--omit=dev"))
+    """Commands run in a clean copy of the source; the first that fails stops the build."""
+    exclude: tuple[PlainText, ...] = ("node_modules", ".git", "dist")
+    """Names left out of that copy."""
+
+
+class DatabaseSettings(Section):
+    """The PostgreSQL database that is backed up and restored."""
+
+    via: HostName
+    """The host on which pg_dump runs and through which connections are tunnelled."""
+    host: HostName = "127.0.0.1"
+    """The server's address, as seen from `via`."""
+    port: Port = 5432
+    """The server's port."""
+    name: Identifier
+    """The application's database."""
+    user: Identifier
+    """A role that may create, own and rename this database (superuser, or CREATEDB and owner)."""
+    password: Sourced
+    """That role's password: `env:NAME` or `file:PATH`."""
+
+
+class BackupSettings(Section):
+    """Where backups go."""
+
+    bucket: Annotated[
+        str, Matching(r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", "3 to 63 lower-case letters, digits, dots and dashes")
+    ]
+    """An existing S3 bucket."""
+    prefix: RelativePath = "turnout"
+    """Everything is kept below this prefix, then the application's and the environment's name."""
+    region: PlainText = "us-east-1"
+    """The bucket's region."""
+    endpoint: Endpoint | None = None
+    """For S3-compatible stores: the service's URL, or `env:NAME`; path-style addressing is then used."""
+    before_deploy: bool = False
+    """Take a backup before each deploy, and refuse to deploy when it fails."""
+
+
+class Environment(Section):
+    """One environment: everything a task knows about where it works."""
+
+    app: Name
+    """The application's name: directories, processes and nginx names are derived from it."""
+    protected: bool = False
+    """Ask for the environment's name to be typed before anything changes."""
+    hosts: Annotated[dict[HostName, HostSettings], Field(min_length=1)]
+    """The machines."""
+    ssh: SshSettings = SshSettings()
+    build: BuildSettings = BuildSettings()
+    release: ReleaseSettings = ReleaseSettings()
+    process: ProcessSettings = ProcessSettings()
+    health: HealthSettings = HealthSettings()
+    site: SiteSettings = SiteSettings()
+    env: dict[VariableName, PlainText] = {}
+    """Plain variables of the application."""
+    secrets: dict[VariableName, Sourced] = {}
+    """Secret variables of the application: `env:NAME` or `file:PATH`; sent by stdin into a 0600 file."""
+    database: DatabaseSettings | None = None
+    backup: BackupSettings | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Environment:
+        found = [
+            InitErrorDetails(
+                type=PydanticCustomError("contradiction", "{problem}", {"problem": text}), loc=path, input=""
+            )
+            for path, text in self._contradictions()
+        ]
+        if found:
+            raise ValidationError.from_exception_data("Environment", found)
+        return self
+
+    def _contradictions(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Where two parts of a well-formed file disagree: the path to change, and why."""
+        apart = [name for name, host in self.hosts.items() if ("web" in host.roles) != ("app" in host.roles)]
+        for name in apart:
+            yield ("hosts", name, "roles"), "the roles web and app go together on a host"
+        if not self.app_hosts and not apart:
+            yield ("hosts",), "at least one host needs the roles [web, app]"
+        if self.database and self.database.via not in self.hosts:
+            yield ("database", "via"), f"{self.database.via} is not one of the hosts ({', '.join(self.hosts)})"
+        yield from self._port_clashes()
+        for name in sorted(set(self.env) & set(self.secrets)):
+            yield ("env", name), "is in secrets too; keep it in secrets alone"
+        if self.backup and self.backup.before_deploy and not self.database:
+            yield ("backup", "before_deploy"), "needs a database section to know what to back up"
+
+    def _port_clashes(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        users: dict[int, list[tuple[str, ...]]] = {}
+        for path, port in (
+            (("process", "ports", "blue"), self.process.ports.blue),
+            (("process", "ports", "green"), self.process.ports.green),
+            (("site", "listen"), self.site.listen),
+            (("site", "status_port"), self.site.status_port),
+        ):
+            users.setdefault(port, []).append(path)
+        for port, paths in users.items():
+            if len(paths) > 1:
+                culprit = [path for path in paths if self._is_written(path)][-1]
+                others = " and ".join(".".join(path) for path in paths if path != culprit)
+                yield culprit, f"{port} is the port of {others} too; all ports must differ"
+
+    def _is_written(self, path: tuple[str, ...]) -> bool:
+        section: object = self
+        for key in path:
+            if not isinstance(section, BaseModel) or key not in section.model_fields_set:
+                return False
+            section = getattr(section, key)
+        return True
+
+    @property
+    def app_hosts(self) -> tuple[str, ...]:
+        """Hosts that serve the application, sorted: the order in which locks are taken."""
+        return tuple(sorted(name for name, host in self.hosts.items() if {"web", "app"} <= set(host.roles)))

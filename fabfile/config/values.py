@@ -1,0 +1,94 @@
+"""The kinds of value that a configuration file may hold: durations, names, ports and sourced values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import GroupedMetadata
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+
+UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+DURATION = re.compile(r"^(\d+(?:\.\d+)?)(ms|s|m|h|d)$")
+
+
+@dataclass(frozen=True)
+class Matching(GroupedMetadata):
+    """Text of one shape: `pattern` decides for us and for editors, `expected` says it in words when it fails."""
+
+    pattern: str
+    expected: str
+
+    def __iter__(self) -> Iterator[object]:
+        yield AfterValidator(self._matching)
+        yield WithJsonSchema({"type": "string", "pattern": self.pattern})
+
+    def _matching(self, value: str) -> str:
+        if not re.fullmatch(self.pattern, value):
+            raise ValueError(f"expected {self.expected}")
+        return value
+
+
+def parse_duration(value: object) -> float:
+    """Seconds in '500ms', '90s', '10m', '2h' or '7d'. Raises ValueError for anything else."""
+    if isinstance(value, str) and (match := DURATION.match(value.strip())):
+        number, unit = match.groups()
+        return float(number) * (0.001 if unit == "ms" else UNITS[unit])
+    raise ValueError("expected a duration with its unit, such as 500ms, 90s, 10m, 2h or 7d")
+
+
+def _relative(value: str) -> str:
+    if value.startswith("/") or ".." in value.split("/") or not re.fullmatch(r"[A-Za-z0-9._/-]+", value):
+        raise ValueError("expected a relative path of letters, digits, '.', '_', '-' and '/', without '..'")
+    return value
+
+
+def _no_control_characters(value: str) -> str:
+    if re.search(r"[\x00-\x1f\x7f]", value):
+        raise ValueError("control characters and line breaks are not allowed here")
+    return value
+
+
+Duration = Annotated[
+    float,
+    BeforeValidator(parse_duration),
+    Field(gt=0, allow_inf_nan=False),
+    WithJsonSchema({"type": "string", "pattern": DURATION.pattern, "examples": ["90s", "10m"]}),
+]
+"""A length of time in seconds, written with its unit."""
+
+Name = Annotated[
+    str, Matching(r"^[a-z][a-z0-9-]{0,31}$", "lower-case letters, digits and dashes, a letter first, at most 32")
+]
+"""A name that is safe in paths, process names and nginx: lower case, digits and dashes."""
+
+HostName = Annotated[str, Matching(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,252}$", "a host name or IPv4 address")]
+Identifier = Annotated[
+    str,
+    Matching(
+        r"^[A-Za-z_][A-Za-z0-9_]{0,62}$", "a PostgreSQL name: letters, digits and '_', no digit first, at most 63"
+    ),
+]
+"""A PostgreSQL name that needs no quoting rules explained."""
+
+VariableName = Annotated[
+    str, Matching(r"^[A-Za-z_][A-Za-z0-9_]*$", "a variable name: letters, digits and '_', no digit first")
+]
+Port = Annotated[int, Field(ge=1, le=65535)]
+RelativePath = Annotated[str, AfterValidator(_relative)]
+UrlPath = Annotated[
+    str, Matching(r"^/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*$", "a URL path that begins with '/', such as /api/health")
+]
+PlainText = Annotated[str, AfterValidator(_no_control_characters)]
+
+Sourced = Annotated[
+    str, Matching(r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$", "env:NAME or file:PATH, never the value itself")
+]
+"""Where a value comes from, never the value itself: `env:NAME` or `file:PATH`."""
+
+Endpoint = Annotated[
+    str,
+    Matching(r"^(env:[A-Za-z_][A-Za-z0-9_]*|https?://[!-~]+)$", "the service's URL (http:// or https://), or env:NAME"),
+]

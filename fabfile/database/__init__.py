@@ -1,0 +1,1 @@
+"""The application's database: the port, and PostgreSQL behind it."""

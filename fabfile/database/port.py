@@ -1,0 +1,74 @@
+"""What a database server can do for us, whatever it is reached through."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from fabfile.model.recovery_point import DatabaseFacts
+
+
+@dataclass(frozen=True)
+class Dump:
+    """A compressed dump on its way, and the facts of exactly the snapshot that it holds.
+
+    `chunks` may be read once; it raises when the dump is not whole, and only its end says that it is.
+    """
+
+    facts: DatabaseFacts
+    chunks: Iterator[bytes] = field(repr=False)
+
+
+class Database(Protocol):
+    """One server with the application's database on it.
+
+    Any method raises DatabaseError when the server refuses or does not answer, and RemoteError, Unreachable or
+    Interrupted when the host between us fails.
+    """
+
+    @property
+    def live(self) -> str:
+        """The name of the database that the application uses."""
+        ...
+
+    def describe(self, name: str) -> DatabaseFacts:
+        """Facts about a database, its rows counted in one snapshot (a full scan of every table)."""
+        ...
+
+    def exists(self, name: str) -> bool:
+        """Whether there is such a database."""
+        ...
+
+    def names_like(self, prefix: str) -> tuple[str, ...]:
+        """The databases whose names begin with `prefix`, sorted."""
+        ...
+
+    def create_beside(self, new: str, like: str) -> None:
+        """Make an empty database with owner, encoding, locale and tablespace of `like`; refuses where one exists."""
+        ...
+
+    def carry_over(self, old: str, new: str) -> None:
+        """Give `new` the connection limit, settings, grants and comment of `old`. Twice is the same as once."""
+        ...
+
+    def swap(self, live: str, new: str, kept: str) -> None:
+        """Rename `live` to `kept` and `new` to `live` in one transaction; ends every session on both.
+
+        `kept` is left closed to connections. When it was done before, it only makes sure that `live` is open; when it
+        fails, both names are what they were and open.
+        """
+        ...
+
+    def drop(self, name: str) -> None:
+        """Drop a database and end its sessions; an absent one is fine, the live one is refused."""
+        ...
+
+    def dump(self, name: str) -> AbstractContextManager[Dump]:
+        """A dump of one snapshot, zstd around pg_dump's custom format; leaving the context ends it wherever it is."""
+        ...
+
+    def load(self, name: str, chunks: Iterable[bytes]) -> None:
+        """Restore such a dump into an empty database; it is of no use when this raises."""
+        ...

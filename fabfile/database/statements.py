@@ -1,0 +1,140 @@
+"""The SQL about whole databases: what is asked of the catalogue, and statements built from names and values."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, LiteralString
+
+from psycopg import sql
+
+NAMES_LIKE = 'SELECT datname FROM pg_database WHERE starts_with(datname::text, %s) ORDER BY datname COLLATE "C"'
+
+EXPEL = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datname = ANY(%s) AND backend_type <> 'autovacuum worker'
+"""
+"""Autovacuum workers are left to the rename, which ends them itself and without superuser rights."""
+
+FACTS = """
+SELECT pg_database_size(oid), pg_get_userbyid(datdba), pg_encoding_to_char(encoding),
+    (SELECT coalesce(array_agg(extname::text ORDER BY extname COLLATE "C"), '{}') FROM pg_extension)
+FROM pg_database WHERE datname = current_database()
+"""
+
+TABLES = """
+SELECT n.nspname, c.relname, format('%I.%I', n.nspname, c.relname)
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+    AND NOT EXISTS (SELECT FROM pg_depend d
+        WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+ORDER BY 3
+"""
+"""Every table that pg_dump dumps with its rows: not those that extensions bring."""
+
+PROPERTIES = """
+SELECT to_jsonb(d), pg_get_userbyid(datdba), pg_encoding_to_char(encoding),
+    (SELECT spcname FROM pg_tablespace t WHERE t.oid = d.dattablespace),
+    shobj_description(d.oid, 'pg_database'),
+    (SELECT coalesce(jsonb_agg(jsonb_build_array(rolname, setconfig) ORDER BY setrole), '[]')
+        FROM pg_db_role_setting s LEFT JOIN pg_roles r ON r.oid = setrole WHERE setdatabase = d.oid),
+    (SELECT coalesce(jsonb_agg(jsonb_build_array(rolname, privilege_type, is_grantable) ORDER BY grantee, 2), '[]')
+        FROM aclexplode(coalesce(datacl, acldefault('d', datdba))) LEFT JOIN pg_roles r ON r.oid = grantee)
+FROM pg_database d WHERE datname = %(name)s
+"""
+
+QUOTED_LISTS = (
+    "local_preload_libraries",
+    "search_path",
+    "session_preload_libraries",
+    "shared_preload_libraries",
+    "temp_tablespaces",
+    "unix_socket_directories",
+)
+"""Settings whose stored value is a list of quoted names (GUC_LIST_QUOTE; the same six as in pg_dump)."""
+
+
+@dataclass(frozen=True)
+class Properties:
+    """A row of pg_database as JSON, because its columns differ by version, and what belongs to the database elsewhere.
+
+    `settings` are pairs of a role (None: every role) and its `name=value` strings; `grants` are triples of a role
+    (None: PUBLIC), a privilege, and whether it may be passed on.
+    """
+
+    row: dict[str, Any]
+    owner: str
+    encoding: str
+    tablespace: str
+    comment: str | None
+    settings: Sequence[tuple[str | None, Sequence[str]]]
+    grants: Sequence[tuple[str | None, LiteralString, bool]]
+
+
+def create(new: str, like: Properties) -> sql.Composed:
+    """CREATE DATABASE from template0 with everything that cannot be changed later as in `like`."""
+    row = like.row
+    words: list[sql.Composable] = [
+        sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(new)),
+        sql.SQL("OWNER {} TABLESPACE {}").format(sql.Identifier(like.owner), sql.Identifier(like.tablespace)),
+        sql.SQL("ENCODING {}").format(sql.Literal(like.encoding)),
+        sql.SQL("LC_COLLATE {} LC_CTYPE {}").format(sql.Literal(row["datcollate"]), sql.Literal(row["datctype"])),
+    ]
+    locale = row.get("datlocale") or row.get("daticulocale")  # renamed in 17
+    match row.get("datlocprovider"):  # new in 15
+        case "c":
+            words.append(sql.SQL("LOCALE_PROVIDER libc"))
+        case "i":
+            words.append(sql.SQL("LOCALE_PROVIDER icu ICU_LOCALE {}").format(sql.Literal(locale)))
+            if rules := row.get("daticurules"):
+                words.append(sql.SQL("ICU_RULES {}").format(sql.Literal(rules)))
+        case "b":
+            words.append(sql.SQL("LOCALE_PROVIDER builtin BUILTIN_LOCALE {}").format(sql.Literal(locale)))
+    return sql.SQL(" ").join(words)
+
+
+def rename(old: str, new: str) -> sql.Composed:
+    """Rename a database that nobody is connected to."""
+    return sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(old), sql.Identifier(new))
+
+
+def allow_connections(name: str, allowed: bool) -> sql.Composed:
+    """Open or close a database, for superusers too."""
+    return sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}").format(sql.Identifier(name), sql.Literal(allowed))
+
+
+def carry_over(new: str, wanted: Properties, present: Properties) -> Iterator[sql.Composed]:
+    """Give the database `new`, which has `present`, what is `wanted` of limit, settings, grants and comment."""
+    name = sql.Identifier(new)
+    yield sql.SQL("ALTER DATABASE {} CONNECTION LIMIT {}").format(name, sql.Literal(wanted.row["datconnlimit"]))
+    for role, _ in present.settings:
+        yield sql.SQL("{} RESET ALL").format(_alter(role, name))
+    for role, pairs in wanted.settings:
+        for pair in pairs:
+            yield _set(_alter(role, name), *pair.split("=", 1))
+    for grantee in dict.fromkeys(role for role, _, _ in present.grants):
+        yield sql.SQL("REVOKE ALL ON DATABASE {} FROM {} CASCADE").format(name, _grantee(grantee))
+    for role, privilege, grantable in wanted.grants:
+        grant = sql.SQL("GRANT {} ON DATABASE {} TO {}{}")
+        option = sql.SQL(" WITH GRANT OPTION" if grantable else "")
+        yield grant.format(sql.SQL(privilege), name, _grantee(role), option)
+    yield sql.SQL("COMMENT ON DATABASE {} IS {}").format(name, sql.Literal(wanted.comment))
+
+
+def _alter(role: str | None, database: sql.Identifier) -> sql.Composed:
+    if role is None:
+        return sql.SQL("ALTER DATABASE {}").format(database)
+    return sql.SQL("ALTER ROLE {} IN DATABASE {}").format(sql.Identifier(role), database)
+
+
+def _set(alter: sql.Composed, name: str, value: str) -> sql.Composed:
+    values = [value]
+    if name in QUOTED_LISTS:
+        values = next(csv.reader([value], skipinitialspace=True), [])
+    listed = sql.SQL(", ").join(map(sql.Literal, values or [""]))
+    return sql.SQL("{} SET {} TO {}").format(alter, sql.Identifier(*name.split(".")), listed)
+
+
+def _grantee(role: str | None) -> sql.Composable:
+    return sql.SQL("PUBLIC") if role is None else sql.Identifier(role)

@@ -1,0 +1,1 @@
+"""How a plan is carried out: under a lease, journalled, and undone when a step fails."""

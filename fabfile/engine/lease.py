@@ -1,0 +1,89 @@
+"""Holding the lease of several hosts: taken on all or none, kept alive by a heartbeat, always given back."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator, Mapping
+
+from fabfile.commands import lease
+from fabfile.engine.events import Emit, Note
+from fabfile.errors import Locked, TurnoutError
+from fabfile.model.paths import Paths
+from fabfile.remote.fleet import Fleet
+from fabfile.remote.port import Host
+
+TTL = 120
+"""Seconds after which a lease without a heartbeat may be taken over."""
+HEARTBEAT = 20.0
+
+
+@contextlib.contextmanager
+def held(
+    fleet: Fleet, hosts: tuple[str, ...], paths: Paths, run: str, holder: str, reason: str, wait: float, emit: Emit
+) -> Iterator[Mapping[str, int]]:
+    """Hold the lease on all hosts and yield their fencing tokens. `wait`: seconds to wait for another holder.
+
+    Raises Locked, naming the holder, when the lease cannot be had in time; nothing is held then.
+    """
+    deadline = time.monotonic() + wait
+    told = False
+    while True:
+        try:
+            tokens = _acquire(fleet, hosts, paths, run, holder, reason)
+            break
+        except Locked as error:
+            if time.monotonic() >= deadline:
+                raise
+            if not told:
+                emit(Note(f"{error.fact}; waiting up to {wait:.0f} s, Ctrl-C gives up"))
+                told = True
+            time.sleep(min(2.0, max(0.1, deadline - time.monotonic())))
+    stop = threading.Event()
+    heart = threading.Thread(target=_beat, args=(fleet, tokens, paths, stop), daemon=True)
+    heart.start()
+    try:
+        yield tokens
+    finally:
+        stop.set()
+        _give_back(fleet, tokens, paths)
+
+
+def _acquire(fleet: Fleet, hosts: tuple[str, ...], paths: Paths, run: str, holder: str, reason: str) -> dict[str, int]:
+    tokens: dict[str, int] = {}
+
+    def take(host: Host) -> None:
+        answer = lease.parse_acquired(host.run(lease.acquire(paths, run, holder, reason, TTL)).stdout)
+        if isinstance(answer, int):
+            tokens[host.name] = answer
+            return
+        raise Locked(
+            f"{host.name} is locked by {answer.get('holder')} for: {answer.get('reason')}",
+            f"wait (its lease ends {answer.get('remaining')} s after its last sign of life), use --lock-wait=10m, "
+            f"or if that run is dead: inv lock.release",
+        )
+
+    # The first host in sorted order decides between two operators; nobody waits while holding, so nobody deadlocks.
+    first, rest = sorted(hosts)[:1], sorted(hosts)[1:]
+    try:
+        for some in (first, rest):
+            if some:
+                fleet.each(some, take)
+    except BaseException as error:
+        _give_back(fleet, tokens, paths)
+        failures = getattr(error, "failures", ())
+        raise next((f for f in failures if isinstance(f, Locked)), error) from None
+    return tokens
+
+
+def _beat(fleet: Fleet, tokens: Mapping[str, int], paths: Paths, stop: threading.Event) -> None:
+    while not stop.wait(HEARTBEAT):
+        for host, token in tokens.items():
+            with contextlib.suppress(TurnoutError):  # a step on that host will say what is wrong
+                fleet[host].run(lease.renew(paths, token))
+
+
+def _give_back(fleet: Fleet, tokens: Mapping[str, int], paths: Paths) -> None:
+    with contextlib.suppress(TurnoutError):  # an unreachable host's lease ends by itself
+        fleet.each(tokens, lambda host: host.run(lease.release(paths, tokens[host.name])))

@@ -1,0 +1,126 @@
+"""Runs steps in order; when one fails, or somebody interrupts, undoes them in reverse and says how that went."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+
+from fabfile.engine.events import Note, StepDone, StepFailed, StepStarted, StepUndone, UndoStarted
+from fabfile.engine.run import Run
+from fabfile.engine.step import Step
+from fabfile.errors import HandsNeeded, Interrupted, RolledBack, TurnoutError
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def carry_out(steps: Sequence[Step], run: Run, look_again: Callable[[], list[str]]) -> None:
+    """Do all steps, or none.
+
+    `look_again` observes the hosts after an undo and returns what is not as it was before. Raises RolledBack when a
+    step failed and all is as before, Interrupted when the operator stopped it (and all is as before), HandsNeeded when
+    undoing failed or something is different.
+    """
+    started: list[Step] = []
+    with _signals(run) as signals:
+        try:
+            try:
+                for step in steps:
+                    started.append(step)
+                    _do(step, run)
+                signals.absorb = True
+                return
+            except TurnoutError as error:
+                signals.absorb = True
+                cause = error
+            except Exception as error:
+                signals.absorb = True
+                cause = TurnoutError(
+                    f"internal error: {type(error).__name__}: {error}", "please report it with the log"
+                )
+                cause.__cause__ = error
+        except KeyboardInterrupt:
+            cause = Interrupted("interrupted by the operator", "nothing to clean up: type the command again")
+        run.emit(UndoStarted(cause.fact))
+        problems = _undo(started, run)
+        problems += _look(look_again)
+    _raise(cause, problems, run)
+
+
+def _do(step: Step, run: Run) -> None:
+    begun = time.monotonic()
+    run.emit(StepStarted(step.name, step.title, step.hosts))
+    try:
+        step.do(run)
+    except TurnoutError as error:
+        run.emit(StepFailed(step.name, error.fact, time.monotonic() - begun))
+        raise
+    run.emit(StepDone(step.name, time.monotonic() - begun))
+
+
+def _undo(started: Sequence[Step], run: Run) -> list[str]:
+    problems = []
+    for step in reversed(started):
+        try:
+            step.undo(run)
+            run.emit(StepUndone(step.name))
+        except TurnoutError as error:
+            problems.append(f"undoing {step.name}: {error.fact}")
+            run.emit(StepUndone(step.name, error.fact))
+    return problems
+
+
+def _look(look_again: Callable[[], list[str]]) -> list[str]:
+    try:
+        return look_again()
+    except TurnoutError as error:
+        return [f"the hosts could not be looked at afterwards: {error.fact}"]
+
+
+def _raise(cause: TurnoutError, problems: list[str], run: Run) -> None:
+    if problems:
+        raise HandsNeeded(
+            f"{run.verb} failed ({cause.fact}) and the hosts are not all as they were",
+            "see what is left: inv status; then deploy or roll back again",
+            [*cause.details, *problems],
+        ) from cause
+    looked = "looked again: traffic, processes, files and nginx are as they were"
+    if isinstance(cause, Interrupted):
+        raise Interrupted(f"{run.verb} was interrupted and undone; {looked}", cause.hint) from cause
+    raise RolledBack(
+        f"{run.verb} failed and was rolled back: {cause.fact}", cause.hint, [*cause.details, looked]
+    ) from cause
+
+
+@dataclass
+class _Signals:
+    """Whether a signal interrupts, or is only answered because undoing must come to its end."""
+
+    absorb: bool = False
+
+
+@contextmanager
+def _signals(run: Run) -> Iterator[_Signals]:
+    """Ctrl-C, SIGTERM and a closed terminal interrupt once; from then on they are answered with a word of patience."""
+    signals = _Signals()
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if signals.absorb:
+            run.emit(Note("finishing what was begun; every command has a time limit, please wait"))
+            return
+        signals.absorb = True
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield signals
+        return
+    before = {number: signal.signal(number, handle) for number in SIGNALS}
+    try:
+        yield signals
+    finally:
+        for number, former in before.items():
+            signal.signal(number, former)

@@ -1,0 +1,97 @@
+"""A step: what it does, on which hosts, and how it is undone. Doing or undoing twice is the same as once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from fabfile.engine.events import Note
+from fabfile.engine.run import Run
+from fabfile.model.script import Result, Script
+
+
+class Step(Protocol):
+    """Something that a run does and can take back."""
+
+    @property
+    def name(self) -> str:
+        """One word, as the journal and the plan show it."""
+        ...
+
+    @property
+    def title(self) -> str:
+        """A line for people."""
+        ...
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Where it happens."""
+        ...
+
+    def preview(self, host: str) -> str:
+        """The commands that would run on that host, for a plan."""
+        ...
+
+    def do(self, run: Run) -> None:
+        """Carry it out. Raises TurnoutError once every host has finished."""
+        ...
+
+    def undo(self, run: Run) -> None:
+        """Take it back, wherever it was interrupted."""
+        ...
+
+
+@dataclass(frozen=True)
+class HostStep:
+    """One script per host, all hosts at the same time; `undoing` holds the scripts that take it back."""
+
+    name: str
+    title: str
+    doing: Mapping[str, Script]
+    undoing: Mapping[str, Script] = field(default_factory=dict)
+    report: Callable[[Mapping[str, Result]], Sequence[str]] = lambda results: ()
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        return tuple(self.doing)
+
+    def preview(self, host: str) -> str:
+        script = self.doing[host]
+        size = len(script.stdin) if isinstance(script.stdin, bytes) else script.stdin.stat().st_size
+        return script.text + (f"# {size} bytes on standard input\n" if size else "")
+
+    def do(self, run: Run) -> None:
+        for line in self.report(run.on_hosts(self.name, self.doing)):
+            run.emit(Note(line))
+
+    def undo(self, run: Run) -> None:
+        if self.undoing:
+            run.on_hosts(self.name, self.undoing, undo=True)
+
+
+@dataclass(frozen=True)
+class OperatorStep:
+    """Work that is driven from here, such as a backup; it is journalled on `hosts` and checks their tokens first."""
+
+    name: str
+    title: str
+    hosts: tuple[str, ...]
+    work: Callable[[Run], None]
+    take_back: Callable[[Run], None] | None = None
+
+    def preview(self, host: str) -> str:
+        return f"# {self.title}\n"
+
+    def do(self, run: Run) -> None:
+        self._mark(run, undo=False)
+        self.work(run)
+
+    def undo(self, run: Run) -> None:
+        if self.take_back:
+            self._mark(run, undo=True)
+            self.take_back(run)
+
+    def _mark(self, run: Run, undo: bool) -> None:
+        nothing = Script(":\n", timeout=15, mutates=True)
+        run.on_hosts(self.name, dict.fromkeys(self.hosts, nothing), undo)

@@ -1,0 +1,1 @@
+"""The lab: real hosts, PostgreSQL and an S3 server on one Linux machine, with faults on demand."""

@@ -1,0 +1,108 @@
+"""What one look at a host found: slots, processes, nginx, disk, lease and the last run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+Slot = Literal["blue", "green"]
+SLOTS: tuple[Slot, Slot] = ("blue", "green")
+
+
+def other(slot: Slot) -> Slot:
+    """The slot that `slot` is not."""
+    return "green" if slot == "blue" else "blue"
+
+
+@dataclass(frozen=True)
+class Process:
+    """One PM2 process: its name, pid, PM2's word for its state, and how often PM2 restarted it."""
+
+    name: str
+    pid: int
+    status: str
+    restarts: int
+
+
+@dataclass(frozen=True)
+class SlotState:
+    """What a slot's directory holds: release, port, a digest of its configuration, and whether a run proved it."""
+
+    release: str | None = None
+    port: int | None = None
+    configuration: str = ""
+    proven: bool = False
+    process: Process | None = None
+
+    @property
+    def online(self) -> bool:
+        """PM2 says the slot's process is running."""
+        return self.process is not None and self.process.status == "online"
+
+
+@dataclass(frozen=True)
+class Lease:
+    """Who holds a host, why, and for how many more seconds (by the host's own clock; negative: expired)."""
+
+    run: str
+    holder: str
+    reason: str
+    token: int
+    remaining: int
+
+
+@dataclass(frozen=True)
+class LastRun:
+    """The newest run in a host's journal, and how far it came."""
+
+    run: str
+    verb: str
+    step: str
+    result: str
+
+
+@dataclass(frozen=True)
+class HistoryEntry:
+    """One finished run: UTC time (ISO 8601), verb, release served since, and who ran it."""
+
+    at: str
+    verb: str
+    release: str
+    holder: str
+
+
+@dataclass(frozen=True)
+class Observed:
+    """A host as it is now. Paths are absolute; sizes are bytes; `clock` is the host's Unix time in seconds."""
+
+    host: str
+    user: str
+    clock: int
+    tools: Mapping[str, str]
+    nginx_version: str
+    free_bytes: int
+    free_inodes: int
+    slots: Mapping[Slot, SlotState]
+    live: Slot | None
+    maintenance: bool
+    site: str
+    generation: str
+    ports: Mapping[int, str]
+    releases: tuple[str, ...]
+    lease: Lease | None = None
+    last_run: LastRun | None = None
+    history: tuple[HistoryEntry, ...] = ()
+    processes: tuple[Process, ...] = ()
+    writable: bool = True
+    nginx_writable: bool = True
+
+    @property
+    def idle(self) -> Slot:
+        """The slot that takes no traffic; blue on a host that serves nothing yet."""
+        return other(self.live) if self.live else "blue"
+
+    @property
+    def live_release(self) -> str | None:
+        """The release that users get from this host, or None."""
+        return self.slots[self.live].release if self.live else None

@@ -1,0 +1,1 @@
+"""Decisions: from what was observed and what is wanted to what will be done. Pure."""

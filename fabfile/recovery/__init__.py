@@ -1,0 +1,1 @@
+"""Recovery points: taken, listed, and given back to hosts and databases."""

@@ -1,0 +1,107 @@
+"""A recovery point is taken: every part is streamed to the store, and the manifest that makes it one comes last."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from contextlib import closing
+from datetime import UTC, datetime
+
+from fabfile.commands import archive, shared_files
+from fabfile.database.port import Database
+from fabfile.errors import BadInput, TurnoutError
+from fabfile.model.recovery_point import (
+    DATABASE,
+    FILES,
+    FORMAT,
+    DatabaseFacts,
+    Kind,
+    RecoveryPoint,
+    StoredPart,
+    utc,
+)
+from fabfile.model.script import Script
+from fabfile.recovery.scope import Scope
+from fabfile.remote.port import Host
+from fabfile.storage.port import beside
+
+
+def capture(scope: Scope, kind: Kind, reason: str, run: str, release: str | None = None) -> RecoveryPoint:
+    """Take a backup and list it; `release` is the id of the live release, whose archive goes with its files.
+
+    Raises BadInput when there is nothing of that kind to save, else what went wrong on a host, in the database or in
+    the store. Then, and on Ctrl-C, nothing is listed and what had been stored under its number is deleted.
+    """
+    database = scope.database if kind != "files" else None
+    hosts = scope.environment.app_hosts if kind != "database" and scope.environment.release.shared else ()
+    archived = release if kind != "database" else None
+    if not (database or hosts or archived):
+        raise BadInput(f"there is nothing to save in a backup of kind {kind}", "set database or release.shared")
+    started, moment = time.monotonic(), datetime.now(UTC)
+    number = scope.catalogue.allocate(run)
+    try:
+        facts, objects = _save_database(scope, database, number) if database else (None, ())
+        objects += tuple(_save_files(scope, host, number) for host in hosts)
+        objects += (_save_release(scope, archived),) if archived else ()
+        known = scope.catalogue.release(release) if release else None
+        point = RecoveryPoint(
+            format=FORMAT,
+            number=number,
+            app=scope.catalogue.app,
+            environment=scope.catalogue.environment,
+            kind=kind,
+            reason=reason,
+            created_at=utc(moment),
+            release=release,
+            release_digest=known.sha256 if known else None,
+            run=run,
+            seconds=round(time.monotonic() - started, 3),
+            objects=objects,
+            database=facts,
+        )
+        scope.catalogue.commit(point)
+    except BaseException as error:
+        _take_back(scope, number, error)
+        raise
+    return point
+
+
+def _save_database(scope: Scope, database: Database, number: int) -> tuple[DatabaseFacts, tuple[StoredPart, ...]]:
+    with database.dump(database.live) as dump:
+        stored = scope.catalogue.store.put_stream(scope.catalogue.key(number, "database.pgdump.zst"), dump.chunks)
+    return dump.facts, (StoredPart(DATABASE, stored.key, stored.size, stored.sha256),)
+
+
+def _save_files(scope: Scope, host: str, number: int) -> StoredPart:
+    with closing(_streamed(scope.hosts[host], shared_files.pack(scope.paths))) as chunks:
+        stored = scope.catalogue.store.put_stream(scope.catalogue.key(number, f"files.{host}.tar.zst"), chunks)
+    return StoredPart(FILES + host, stored.key, stored.size, stored.sha256)
+
+
+def _save_release(scope: Scope, release: str) -> StoredPart:
+    known = scope.catalogue.release(release)
+    if known is not None:
+        return known
+    with closing(_archive(scope, release)) as chunks:
+        return scope.catalogue.add_release(release, chunks)
+
+
+def _archive(scope: Scope, release: str) -> Generator[bytes, None, None]:
+    """The archive from the first host that has it undamaged."""
+    for name in scope.environment.app_hosts:
+        host = scope.hosts[name]
+        if host.run(archive.sound(scope.paths, release)).stdout.strip() == "sound":
+            yield from _streamed(host, archive.send(scope.paths, release))
+            return
+    raise TurnoutError(f"no host has a sound archive of release {release}", "deploy it again, then back it up")
+
+
+def _streamed(host: Host, script: Script) -> Generator[bytes, None, None]:
+    yield from host.stream(script)
+
+
+def _take_back(scope: Scope, number: int, error: BaseException) -> None:
+    try:
+        scope.catalogue.remove(number)
+    except TurnoutError as second:
+        beside(error, f"parts of the unfinished backup {number} are still in the store: {second.fact}")

@@ -1,0 +1,1 @@
+"""Hosts: the port, and the ways to reach one."""

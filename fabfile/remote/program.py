@@ -1,0 +1,67 @@
+"""How a script travels: over standard input, whole or not at all, under a time limit for its process group."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from fabfile.commands.shell import words
+from fabfile.errors import RemoteError, RemoteTimeout
+from fabfile.model.script import Script
+
+GRACE = 5
+CHUNK = 32_704
+"""Bytes per write: the largest that Paramiko sends as one packet without slicing again."""
+
+TIMED_OUT = (124, 137)
+LOADER = r"""IFS= read -r -d "" program || exit 90; printf "%s\n" "$PPID"; eval "$program" """
+
+
+def command(timeout: float) -> str:
+    """The command line that reads a NUL-terminated program from standard input and runs it within `timeout` seconds.
+
+    Its first line of output is the id of the process group, so that an interrupt can end it. A connection that is cut
+    before the NUL arrives runs nothing.
+    """
+    return "exec " + words("timeout", "-k", str(GRACE), f"{timeout:.0f}", "bash", "-c", LOADER, "turnout")
+
+
+def payload(script: Script, stdin: Iterable[bytes] | None) -> Iterator[bytes]:
+    """The program, its NUL, and then its own standard input in small chunks."""
+    yield script.text.encode() + b"\0"
+    if stdin is not None:
+        source: Iterable[bytes] = stdin
+    elif isinstance(script.stdin, bytes):
+        source = [script.stdin]
+    else:
+        source = _file(script)
+    for piece in source:
+        view = memoryview(piece)
+        for start in range(0, len(view), CHUNK):
+            yield bytes(view[start : start + CHUNK])
+
+
+def _file(script: Script) -> Iterator[bytes]:
+    assert not isinstance(script.stdin, bytes)
+    with script.stdin.open("rb") as file:
+        while piece := file.read(1 << 20):
+            yield piece
+
+
+def failure(host: str, script: Script, status: int, stdout: bytes, stderr: bytes) -> RemoteError:
+    """The error for a script that ended with `status`: its own words, its last 100 lines, a hint for a known cause."""
+    lines = (stderr or stdout).decode(errors="replace").strip().splitlines()[-100:]
+    if status in TIMED_OUT:
+        return RemoteTimeout(
+            host, f"did not end within {script.timeout:.0f} s and was killed", details=lines, status=status
+        )
+    fact = lines[0] if lines else f"ended with status {status}"
+    return RemoteError(host, fact, _hint(" ".join(lines)), lines[1:], status)
+
+
+def _hint(text: str) -> str:
+    if "No space left on device" in text:
+        return "free some space on that host, or lower release.keep"
+    if re.search(r"sudo: .*(password is required|not allowed)", text):
+        return "the deploy user needs sudo without a password for: nginx -t, systemctl reload nginx"
+    return ""

@@ -1,0 +1,105 @@
+"""Values in, text out: the nginx site, PM2's process file and the application's environment file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+from pydantic import SecretStr
+
+from fabfile.config.schema import Environment
+from fabfile.errors import BadInput
+from fabfile.model.observed import Slot
+from fabfile.model.paths import Paths
+
+
+@dataclass(frozen=True)
+class Site:
+    """A rendered nginx site, and the generation on its status port: the digest of everything else in it."""
+
+    text: str
+    generation: str
+
+
+def render_site(environment: Environment, ports: Mapping[Slot, int], templates: Path) -> Site:
+    """The nginx site with both slots at these ports. Raises BadInput with the template and line that is wrong."""
+    name = environment.site.template
+    paths = Paths(environment.app)
+    values = {
+        "app": environment.app,
+        "variable": environment.app.replace("-", "_"),
+        "ports": ports,
+        "flag": paths.flag,
+        "maintenance": paths.maintenance,
+        **environment.site.model_dump(exclude={"template"}),
+    }
+    loader = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(templates),
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 - nginx is not HTML, and the schema admits no character that is special there
+    )
+    try:
+        template = loader.get_template(name)
+        generation = hashlib.sha256(template.render(values, generation="").encode()).hexdigest()[:16]
+        return Site(template.render(values, generation=generation), generation)
+    except jinja2.TemplateNotFound as error:
+        raise BadInput(f"templates/{name}: no such template", "set site.template to a file below templates/") from error
+    except jinja2.TemplateSyntaxError as error:
+        raise BadInput(f"templates/{name}:{error.lineno}: {error.message}", "mend the template") from error
+    except jinja2.UndefinedError as error:
+        raise BadInput(f"templates/{name}: {error.message}", f"the template may use: {', '.join(values)}") from error
+
+
+def process_file(environment: Environment, slot: Slot, port: int, release: str, node: str) -> bytes:
+    """PM2's JSON for one slot. It holds no secret: PM2 writes it to its dump."""
+    paths = Paths(environment.app)
+    directory = paths.slot(slot)
+    settings = environment.process
+    app = {
+        "name": paths.process(slot),
+        "cwd": directory,
+        "script": f"{directory}/{settings.script}",
+        "args": list(settings.arguments),
+        "interpreter": node,
+        "exec_mode": "fork",
+        "env": slot_variables(environment, slot, port, release),
+        "kill_timeout": round(settings.stop_timeout * 1000),
+        "out_file": f"{paths.logs}/{slot}.out.log",
+        "error_file": f"{paths.logs}/{slot}.err.log",
+        "merge_logs": True,
+        "max_restarts": 10,
+        "min_uptime": 5000,
+        "exp_backoff_restart_delay": 200,
+        "vizion": False,
+        "pmx": False,
+    }
+    return json.dumps({"apps": [app]}, indent=1).encode()
+
+
+def slot_variables(environment: Environment, slot: Slot, port: int, release: str) -> dict[str, str]:
+    """The application's plain variables: the team's own, and where and what it is."""
+    return {
+        **environment.env,
+        "HOST": "127.0.0.1",
+        "PORT": str(port),
+        "SLOT": slot,
+        "RELEASE_ID": release,
+        "ENV_FILE": f"{Paths(environment.app).slot(slot)}/.turnout/env",
+    }
+
+
+def environment_file(secrets: Mapping[str, SecretStr]) -> bytes:
+    """KEY=value lines for the 0600 file that the application reads."""
+    return "".join(f"{name}={value.get_secret_value()}\n" for name, value in sorted(secrets.items())).encode()
+
+
+def configuration_digest(environment: Environment, secrets: Mapping[str, SecretStr]) -> str:
+    """A digest of what a slot is configured with beside its release: a change of it is worth a deploy."""
+    plain = [environment.process.model_dump_json(exclude={"ports"}), json.dumps(environment.env, sort_keys=True)]
+    plain.append(json.dumps(environment.release.shared))
+    return hashlib.sha256("\0".join(plain).encode() + b"\0" + environment_file(secrets)).hexdigest()[:16]

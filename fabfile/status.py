@@ -1,0 +1,78 @@
+"""`inv status` and `inv releases`: what the hosts hold and serve, by looking at them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from fabfile.ui.reporter import Reporter
+from fabfile.verb import ENV, JSON, verb
+
+if TYPE_CHECKING:
+    from fabfile.model.observed import Observed
+
+
+@verb(help={"env": ENV, "json": JSON})
+def status(reporter: Reporter, env: str | None = None, json: bool = False) -> None:
+    """Show what every host serves now, its slots, its lock, and whether a run was left unfinished."""
+    from fabfile.session import opened
+
+    with opened(env, reporter, read_only=True) as session:
+        observed = session.observe()
+        rows = [
+            [
+                name,
+                seen.live or "-",
+                seen.live_release or "-",
+                "maintenance" if seen.maintenance else _process(seen),
+                seen.slots[seen.idle].release or "-",
+                f"{seen.free_bytes >> 20} MiB",
+                _activity(seen),
+            ]
+            for name, seen in observed.items()
+        ]
+        document = {name: asdict(seen) for name, seen in observed.items()}
+        columns = ("HOST", "LIVE", "RELEASE", "PROCESS", "OTHER SLOT", "FREE", "ACTIVITY")
+        reporter.table(columns, rows, document, "no hosts")
+
+
+@verb(help={"env": ENV, "json": JSON})
+def releases(reporter: Reporter, env: str | None = None, json: bool = False) -> None:
+    """List the releases that the hosts keep: the live one, the one that rollback goes back to, older ones."""
+    from fabfile.session import opened
+
+    with opened(env, reporter, read_only=True) as session:
+        observed = session.observe()
+        names = sorted({release for seen in observed.values() for release in _known(seen)})
+        rows = []
+        for release in sorted(names, key=lambda name: _last_served(observed, name), reverse=True):
+            live = [host for host, seen in observed.items() if seen.live_release == release]
+            idle = [host for host, seen in observed.items() if seen.slots[seen.idle].release == release]
+            stored = [host for host, seen in observed.items() if release in seen.releases]
+            rows.append([release, " ".join(live), " ".join(idle), " ".join(stored), _last_served(observed, release)])
+        columns = ("RELEASE", "LIVE ON", "OTHER SLOT OF", "ARCHIVE ON", "LAST DEPLOYED (UTC)")
+        document = [dict(zip(("release", "live", "idle", "archive", "at"), row, strict=True)) for row in rows]
+        reporter.table(columns, rows, document, f"no releases on {session.name} yet: inv deploy")
+
+
+def _known(seen: Observed) -> set[str]:
+    return {*seen.releases, *(slot.release for slot in seen.slots.values() if slot.release)}
+
+
+def _last_served(observed: dict[str, Observed], release: str) -> str:
+    times = [entry.at for seen in observed.values() for entry in seen.history if entry.release == release]
+    return max(times, default="")
+
+
+def _process(seen: Observed) -> str:
+    process = seen.slots[seen.live].process if seen.live else None
+    return f"{process.status}, {process.restarts} restarts" if process else "not running"
+
+
+def _activity(seen: Observed) -> str:
+    if seen.lease and seen.lease.remaining > 0:
+        return f"{seen.lease.holder}: {seen.lease.reason}"
+    last = seen.last_run
+    if last and seen.lease:
+        return f"{last.verb} stopped at {last.step}; its lease has run out: deploy or roll back again"
+    return "-"

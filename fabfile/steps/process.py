@@ -1,0 +1,82 @@
+"""The application's processes: started in the idle slot, proven healthy, and stopped in the slot that was left."""
+
+from __future__ import annotations
+
+from fabfile.commands import pm2, probe
+from fabfile.engine.step import HostStep
+from fabfile.model.plan import HostPlan
+from fabfile.model.script import Script
+from fabfile.steps.target import Target
+
+
+def start(target: Target) -> HostStep:
+    """Start the idle slot and save both slots for a reboot, so that either flag is served whatever happens next."""
+    return HostStep(
+        "start",
+        f"start {target.plan.release} in the idle slot",
+        {host.host: _start_new(target, host) for host in target.plan.hosts},
+        {host.host: _stop_new(target, host) for host in target.plan.hosts},
+    )
+
+
+def prove(target: Target) -> HostStep:
+    """Wait until every host's new process answers with its release id and stays up."""
+    health = target.environment.health
+    title = f"wait until {health.path} answers with {target.plan.release}, and watch it for {health.stable:g} s"
+    return HostStep("prove", title, {host.host: _prove(target, host) for host in target.plan.hosts})
+
+
+def settle(target: Target) -> HostStep:
+    """Stop the slot that was left and save what a reboot brings back; taken back by starting it again, proven."""
+    left = [host for host in target.plan.hosts if host.previous]
+    return HostStep(
+        "settle",
+        "stop the slot that was left, and save what a reboot brings back",
+        {host.host: _stop_old(target, host) for host in left},
+        {host.host: restart_old(target, host) for host in left},
+    )
+
+
+def stop_old(target: Target) -> HostStep:
+    """Stop the live slot (behind the maintenance answer), so that nothing writes any more."""
+    left = [host for host in target.plan.hosts if host.previous]
+    return HostStep(
+        "quiesce",
+        "stop the application, so that nothing writes any more",
+        {host.host: _stop_old(target, host, new_runs=False) for host in left},
+        {host.host: restart_old(target, host) for host in left},
+    )
+
+
+def restart_old(target: Target, host: HostPlan) -> Script:
+    """Bring the former slot back unless it still runs, and wait until it is healthy."""
+    assert host.previous and host.previous_release and host.previous_port
+    name = target.paths.process(host.previous)
+    slot, port, release = host.previous, host.previous_port, host.previous_release
+    start = pm2.start_unless_online(target.paths, slot, port, (name,), host.node, host.pm2)
+    health = target.environment.health
+    proof = probe.prove(target.paths, slot, port, release, health, host.node, host.pm2, fresh=False)
+    return Script(f"(\n{start.text})\n(\n{proof.text})\n", start.timeout + proof.timeout, mutates=True)
+
+
+def _start_new(target: Target, host: HostPlan) -> Script:
+    old = (target.paths.process(host.previous),) if host.previous else ()
+    saved = (*old, target.paths.process(host.slot))
+    return pm2.start(target.paths, host.slot, host.port, saved, host.node, host.pm2)
+
+
+def _stop_new(target: Target, host: HostPlan) -> Script:
+    new = (target.paths.process(host.slot),)
+    return pm2.stop(new, (), target.environment.process.stop_timeout, host.node, host.pm2)
+
+
+def _stop_old(target: Target, host: HostPlan, new_runs: bool = True) -> Script:
+    assert host.previous
+    keep = (target.paths.process(host.slot),) if new_runs else ()
+    gone = (target.paths.process(host.previous),)
+    return pm2.stop(gone, keep, target.environment.process.stop_timeout, host.node, host.pm2)
+
+
+def _prove(target: Target, host: HostPlan) -> Script:
+    health = target.environment.health
+    return probe.prove(target.paths, host.slot, host.port, target.plan.release, health, host.node, host.pm2)

@@ -1,0 +1,82 @@
+"""A release comes to the hosts: its archive, its tree beside the idle slot, its place in the slot, its migration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fabfile.commands import release as commands
+from fabfile.engine.step import HostStep
+from fabfile.model.plan import HostPlan
+from fabfile.model.release import Manifest
+from fabfile.model.script import Result
+from fabfile.rendering import environment_file, process_file, slot_variables
+from fabfile.steps.target import Target
+
+
+def upload(target: Target) -> HostStep:
+    """Send the archive to the hosts that lack it; taken back by removing it there."""
+    manifest = _manifest(target)
+    assert target.archive
+    hosts = [host.host for host in target.plan.hosts if host.upload]
+    receive = commands.receive(target.paths, target.run, manifest.id, manifest.digest, target.archive)
+    forget = commands.forget(target.paths, target.run, manifest.id)
+    title = f"send {manifest.id} ({manifest.size / 1e6:.1f} MB) to {len(hosts)} hosts"
+    return HostStep("upload", title, dict.fromkeys(hosts, receive), dict.fromkeys(hosts, forget))
+
+
+def unpack(target: Target) -> HostStep:
+    """Unpack and verify the release beside the idle slot, with its environment and process file."""
+    doing = {
+        host.host: commands.unpack(
+            target.paths, host.slot, target.plan.release, target.environment.release.shared, _control(target, host)
+        )
+        for host in target.plan.hosts
+    }
+    undoing = {host.host: commands.discard(target.paths, host.slot) for host in target.plan.hosts}
+    return HostStep("unpack", f"unpack {target.plan.release} beside the idle slot and verify it", doing, undoing)
+
+
+def place(target: Target) -> HostStep:
+    """Rename the new tree into the idle slot and keep the former one beside it."""
+    hosts = target.plan.hosts
+    return HostStep(
+        "place",
+        "put it into the idle slot",
+        {host.host: commands.place(target.paths, host.slot, target.run) for host in hosts},
+        {host.host: commands.unplace(target.paths, host.slot, target.run) for host in hosts},
+    )
+
+
+def migrate(target: Target) -> HostStep:
+    """Run the application's migration once, on the first host. It only adds, so there is nothing to take back."""
+    first = target.plan.hosts[0]
+    settings = target.environment.release
+    variables = slot_variables(target.environment, first.slot, first.port, target.plan.release)
+    script = commands.migrate(
+        target.paths, first.slot, settings.migrate, variables, first.node, settings.migrate_timeout
+    )
+    return HostStep("migrate", f"migrate the database from {first.host}", {first.host: script}, report=_last_lines)
+
+
+def _last_lines(results: Mapping[str, Result]) -> list[str]:
+    return [line for result in results.values() for line in result.stdout.strip().splitlines()[-5:]]
+
+
+def _manifest(target: Target) -> Manifest:
+    assert target.manifest, "a run that sends a release knows its manifest"
+    return target.manifest
+
+
+def _control(target: Target, host: HostPlan) -> bytes:
+    manifest = _manifest(target)
+    facts = f"release={manifest.id}\nport={host.port}\nconfiguration={target.configuration}\n"
+    process = process_file(target.environment, host.slot, host.port, manifest.id, host.node)
+    return commands.control_archive(
+        {
+            "checksums": (0o644, manifest.checksums().encode()),
+            "ecosystem.json": (0o644, process),
+            "env": (0o600, environment_file(target.secrets)),
+            "run": (0o644, target.run.encode()),
+            "slot": (0o600, facts.encode()),
+        }
+    )

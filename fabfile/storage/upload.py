@@ -1,0 +1,159 @@
+"""How one object gets into S3: a single put, or equal parts of which two travel while the producer is read."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import threading
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, as_completed, wait
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, Protocol
+
+from fabfile.errors import StorageError
+from fabfile.storage.parts import Part, Tally, cut
+from fabfile.storage.port import NoConnection, NotFound, Stored, beside
+
+MOST_PARTS = 10_000
+"""The limit of S3: with parts of 64 MiB, one object has at most 625 GiB."""
+IN_FLIGHT = 2
+MARK = "turnout-write"
+"""The metadata by which a writer knows its own object again when the answer to its request was lost."""
+
+
+class Call(Protocol):
+    """One S3 operation on one key: its words in, the parsed answer with at least `needs` out, or `StorageError`."""
+
+    def __call__(
+        self, operation: str, key: str, words: Mapping[str, object], needs: Sequence[str] = ()
+    ) -> Mapping[str, Any]: ...
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What holds for every upload to one bucket: its address, the part size in bytes, and what this server knows."""
+
+    address: str
+    part_size: int
+    encryption: Mapping[str, str]
+    send_md5: bool
+
+
+class Upload:
+    """One object on its way: it becomes visible whole, or everything of it is taken back."""
+
+    def __init__(self, call: Call, terms: Terms, key: str, if_absent: bool) -> None:
+        self._call = call
+        self._terms = terms
+        self._key = key
+        self._name = f"{terms.address}/{key}"
+        self._if_absent = if_absent
+        self._mark = uuid.uuid4().hex
+        self._upload_id = ""
+        self._maybe_visible = False
+        self._tally = Tally()
+        self._halt = threading.Event()
+
+    def run(self, chunks: Iterable[bytes]) -> Stored:
+        """Reads the producer to its end and stores what it gave; see `Store.put_stream`. May be called once."""
+        parts = cut(self._tally.weighed(chunks), self._terms.part_size, self._halt)
+        birth = {"Metadata": {MARK: self._mark}, **self._terms.encryption}
+        first = next(parts, Part(self._halt))
+        try:
+            if first.size < self._terms.part_size:
+                self._settle("put_object", {"Body": first, **self._digest(first), **birth})
+            else:
+                answer = self._call("create_multipart_upload", self._key, birth, ("UploadId",))
+                self._upload_id = answer["UploadId"]
+                queue = chain(iter([first]), parts)
+                del first  # or it would stay in memory until the last part is sent
+                sent = {"Parts": self._send(queue)}
+                self._settle("complete_multipart_upload", {"UploadId": self._upload_id, "MultipartUpload": sent})
+        except BaseException as error:
+            self._withdraw(error)
+            raise
+        return self._tally.stored(self._key)
+
+    def _send(self, parts: Iterable[Part]) -> Sequence[Mapping[str, object]]:
+        sent: list[Future[str]] = []
+        running: set[Future[str]] = set()
+        with ThreadPoolExecutor(IN_FLIGHT) as pool:
+            try:
+                for number, part in enumerate(parts, 1):
+                    if number > MOST_PARTS:
+                        limit = f"{MOST_PARTS} parts of {self._terms.part_size} bytes"
+                        raise StorageError(f"{self._name}: longer than {limit}", "store it in several objects")
+                    free = len(running) < IN_FLIGHT
+                    finished, running = wait(running, 0 if free else None, FIRST_COMPLETED)
+                    for future in finished:
+                        future.result()
+                    sent.append(pool.submit(self._send_part, number, part))
+                    running.add(sent[-1])
+                for future in as_completed(running):
+                    future.result()
+            except BaseException:
+                self._halt.set()
+                raise
+        return [{"PartNumber": number, "ETag": future.result()} for number, future in enumerate(sent, 1)]
+
+    def _send_part(self, number: int, part: Part) -> str:
+        words = {"UploadId": self._upload_id, "PartNumber": number, "Body": part, **self._digest(part)}
+        etag: str = self._call("upload_part", self._key, words, ("ETag",))["ETag"]
+        return etag
+
+    def _digest(self, part: Part) -> Mapping[str, str]:
+        if not self._terms.send_md5:
+            return {}
+        md5 = hashlib.md5(part.getbuffer(), usedforsecurity=False)
+        return {"ContentMD5": base64.b64encode(md5.digest()).decode()}
+
+    def _settle(self, operation: str, words: Mapping[str, object]) -> None:
+        """Sends the request that makes the object visible, then looks at what the store has under the key."""
+        condition = {"IfNoneMatch": "*"} if self._if_absent else {}
+        self._maybe_visible = True
+        try:
+            self._call(operation, self._key, {**words, **condition})
+        except NoConnection:
+            self._maybe_visible = False
+            raise
+        except StorageError as error:
+            # The answer to an attempt that succeeded may be lost; the next one meets our own object, or no upload.
+            self._maybe_visible = self._is_ours(error)
+            if not self._maybe_visible:
+                raise
+        mark, size = self._head()
+        if mark == self._mark and size != self._tally.size:
+            fact = f"{self._name}: {self._tally.size} bytes were sent and the store has {size}"
+            raise StorageError(fact, "run it again; if it stays so, the store is not to be trusted")
+        if mark != self._mark and (self._if_absent or not mark):
+            fact = f"{self._name}: the store has something else under the key than was put there just now"
+            raise StorageError(fact, "is it an S3 server that keeps metadata and knows If-None-Match?")
+
+    def _head(self) -> tuple[str, int]:
+        answer = self._call("head_object", self._key, {}, ("ContentLength", "Metadata"))
+        return answer["Metadata"].get(MARK, ""), answer["ContentLength"]
+
+    def _is_ours(self, error: BaseException) -> bool:
+        try:
+            return self._head()[0] == self._mark
+        except NotFound:
+            return False
+        except StorageError as second:
+            beside(error, f"whether {self._name} is stored is not known: {second.fact}")
+            return False
+
+    def _withdraw(self, error: BaseException) -> None:
+        try:
+            if self._upload_id:
+                with suppress(NotFound):
+                    self._call("abort_multipart_upload", self._key, {"UploadId": self._upload_id})
+        except StorageError as second:
+            beside(error, f"unfinished upload {self._upload_id} is still there: {second.fact}")
+        try:
+            if self._maybe_visible and self._is_ours(error):
+                self._call("delete_object", self._key, {})
+        except StorageError as second:
+            beside(error, f"{self._name} is still there: {second.fact}")

@@ -1,0 +1,116 @@
+"""One place for all output: people's text on standard error, answers and JSON on standard output, secrets nowhere."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TextIO
+
+from fabfile.engine.events import Event, Note, StepDone, StepFailed, StepStarted, StepUndone, UndoStarted
+from fabfile.errors import TurnoutError
+
+HIDDEN = "[hidden]"
+
+
+class Reporter:
+    """Shows events as they come; with `as_json` also as one JSON object per line on standard output."""
+
+    def __init__(self, as_json: bool = False, out: TextIO | None = None, err: TextIO | None = None) -> None:
+        self.as_json = as_json
+        self._out, self._err = out or sys.stdout, err or sys.stderr
+        self._secrets: list[str] = []
+        self._begun = time.monotonic()
+        self._status: Any = None
+        self.exit_code = 0
+
+    def hide(self, secrets: Iterable[str]) -> None:
+        """Never let these values through, whoever prints them."""
+        self._secrets = sorted({*self._secrets, *filter(None, secrets)}, key=len, reverse=True)
+
+    def emit(self, event: Event) -> None:
+        """Show one event."""
+        if self.as_json:
+            self._write(self._out, json.dumps(event.to_json()))
+        match event:
+            case StepStarted():
+                hosts = " ".join(event.hosts)
+                self._say_while(f"{event.step:9} {event.title}" + (f"  [{hosts}]" if hosts else ""))
+            case StepDone():
+                self.say(f"{event.step:9} done in {event.seconds:.1f} s")
+            case StepFailed():
+                self.say(f"{event.step:9} FAILED after {event.seconds:.1f} s: {event.fact}")
+            case UndoStarted():
+                self._say_while("undoing, last step first")
+            case StepUndone():
+                self.say(f"{event.step:9} " + (f"NOT undone: {event.error}" if event.error else "undone"))
+            case Note():
+                self.say(f"          {event.text}")
+
+    def say(self, line: str) -> None:
+        """A line for people, with the seconds since the task began."""
+        self._quiet()
+        self._write(self._err, f"{time.monotonic() - self._begun:6.1f} s  {line}")
+
+    def answer(self, text: str, document: object) -> None:
+        """What the task was asked for: text for people, or with --json the document."""
+        self._quiet()
+        self._write(self._out, json.dumps(document, default=str) if self.as_json else text)
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]], document: object, empty: str) -> None:
+        """An answer in columns; `empty` is said when there is no row."""
+        cells = [list(columns), *[[str(cell) for cell in row] for row in rows]]
+        widths = [max(len(row[i]) for row in cells) for i in range(len(columns))]
+        lines = [
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells
+        ]
+        self.answer("\n".join(lines) if rows else empty, document)
+
+    def fail(self, error: TurnoutError) -> None:
+        """The last word of a task that failed."""
+        self._quiet()
+        if self.as_json:
+            failed: Mapping[str, object] = {
+                "event": "failed",
+                "code": error.code,
+                "error": error.fact,
+                "details": error.details,
+                "hint": error.hint,
+            }
+            self._write(self._out, json.dumps(failed))
+        self._write(self._err, f"error: {error}")
+
+    def leave(self, code: int) -> None:
+        """End the task with this exit code though nothing failed."""
+        self.exit_code = code
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        self._quiet()
+
+    def _say_while(self, line: str) -> None:
+        """A line that stays in motion on a terminal until the next one; elsewhere just a line."""
+        if not self._err.isatty():
+            self.say(line)
+            return
+        import rich.console
+        import rich.status
+
+        self._quiet()
+        console = rich.console.Console(file=self._err, highlight=False)
+        self._status = rich.status.Status(self._clean(line).replace("[", r"\["), console=console)
+        self._status.start()
+
+    def _quiet(self) -> None:
+        if self._status is not None:
+            self._status.stop()
+            self._status = None
+
+    def _clean(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, HIDDEN)
+        return text
+
+    def _write(self, stream: TextIO, text: str) -> None:
+        print(self._clean(text), file=stream, flush=True)

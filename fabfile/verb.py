@@ -1,0 +1,85 @@
+"""What makes a function a task: no short flags, one exit code per class of error, and never a traceback."""
+
+from __future__ import annotations
+
+import functools
+import tempfile
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from invoke.context import Context
+from invoke.exceptions import Exit
+from invoke.tasks import task
+
+from fabfile.config.values import parse_duration
+from fabfile.errors import BadInput, TurnoutError
+from fabfile.ui.reporter import Reporter
+
+ENV = "environment file to use, hosts/<env>.yml; default: DEPLOYMENT_ENV, else the project's"
+JSON = "one JSON document, or one event per line, on standard output"
+YES = "do not ask"
+LOCK_WAIT = "how long to wait for another run to end, such as 10m"
+
+
+def duration(text: str, flag: str) -> float:
+    """Seconds in a flag's value such as `10m`; `0s` is allowed. Raises BadInput."""
+    if text.strip() in ("0", "0s"):
+        return 0.0
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise BadInput(f"{flag}={text}: {error}", f"write {flag}=10m") from None
+
+
+def verb(
+    help: Mapping[str, str], name: str | None = None, default: bool = False
+) -> Callable[[Callable[..., None]], Any]:
+    """Make a task of a function whose first parameter is the Reporter. `help` explains every flag."""
+
+    def decorate(body: Callable[..., None]) -> Any:
+        @functools.wraps(body)
+        def call(context: Context, *args: Any, **flags: Any) -> None:
+            reporter = Reporter(as_json=bool(flags.get("json")))
+            try:
+                _check(flags)
+                body(reporter, *args, **flags)
+            except TurnoutError as error:
+                reporter.fail(error)
+                raise Exit(code=error.code) from None
+            except KeyboardInterrupt:
+                reporter.fail(_code(TurnoutError("interrupted before anything was changed"), 130))
+                raise Exit(code=130) from None
+            except Exception as error:
+                reporter.fail(_internal(error))
+                raise Exit(code=1) from None
+            finally:
+                reporter.close()
+            if reporter.exit_code:
+                raise Exit(code=reporter.exit_code)
+
+        return task(call, name=name, default=default, auto_shortflags=False, help=dict(help))
+
+    return decorate
+
+
+def _check(flags: Mapping[str, Any]) -> None:
+    for flag, value in flags.items():
+        if isinstance(value, str) and value.startswith("-"):
+            raise BadInput(
+                f"--{flag.replace('_', '-')} got {value!r}: a value seems to be missing", "write --flag=value"
+            )
+
+
+def _code(error: TurnoutError, code: int) -> TurnoutError:
+    error.code = code
+    return error
+
+
+def _internal(error: Exception) -> TurnoutError:
+    with tempfile.NamedTemporaryFile("w", prefix="turnout-", suffix=".log", delete=False) as file:
+        traceback.print_exception(error, file=file)
+    return TurnoutError(
+        f"internal error: {type(error).__name__}: {error}",
+        f"look at the hosts with inv status; details are in {file.name}",
+    )

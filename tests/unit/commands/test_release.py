@@ -1,0 +1,140 @@
+"""Trees and archives on a real file system: whole or absent, and given back wherever a run stops."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from fabfile.commands import release
+from fabfile.errors import RemoteError
+from fabfile.model.paths import Paths
+from fabfile.remote.local import LocalHost
+
+HOST = LocalHost("h1")
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> Paths:
+    Path(tmp_path, "shop", ".turnout").mkdir(parents=True)
+    return Paths("shop", base=str(tmp_path))
+
+
+def tree(paths: Paths, slot: str, run: str, text: str) -> None:
+    folder = Path(paths.root, "slots", slot)
+    (folder / ".turnout").mkdir(parents=True)
+    (folder / ".turnout" / "run").write_text(run)
+    (folder / "server.js").write_text(text)
+
+
+def content(paths: Paths, slot: str) -> str | None:
+    file = Path(paths.root, "slots", slot, "server.js")
+    return file.read_text() if file.exists() else None
+
+
+def archive(files: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name, data in files.items():
+            member = tarfile.TarInfo(name)
+            member.size, member.mode = len(data), 0o644
+            tar.addfile(member, io.BytesIO(data))
+    return subprocess.run(["zstd", "-q", "-c"], input=buffer.getvalue(), capture_output=True, check=True).stdout
+
+
+def control(files: dict[str, bytes]) -> bytes:
+    sums = "".join(f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in files.items())
+    return release.control_archive({"checksums": (0o644, sums.encode()), "env": (0o600, b"KEY=v\n"), "run": (0o644, b"r2")})
+
+
+def test_an_archive_is_stored_only_with_the_right_digest(paths: Paths, tmp_path: Path) -> None:
+    file = tmp_path / "1.0.tar.zst"
+    file.write_bytes(b"an archive")
+    right = hashlib.sha256(b"an archive").hexdigest()
+    with pytest.raises(RemoteError, match="damaged"):
+        HOST.run(release.receive(paths, "r", "1.0", "0" * 64, file))
+    assert list(Path(paths.releases).iterdir()) == []
+    HOST.run(release.receive(paths, "r", "1.0", right, file))
+    HOST.run(release.receive(paths, "r", "1.0", right, file))
+    assert [f.name for f in Path(paths.releases).iterdir()] == ["1.0.tar.zst"]
+
+
+def test_a_release_is_unpacked_verified_and_linked_to_what_is_shared(paths: Paths) -> None:
+    files = {"server.js": b"new", "uploads/.keep": b""}
+    Path(paths.releases).mkdir()
+    Path(paths.releases, "1.0.tar.zst").write_bytes(archive(files))
+    HOST.run(release.unpack(paths, "green", "1.0", ("uploads",), control(files)))
+    new = Path(paths.root, "slots", ".green.new")
+    assert (new / "server.js").read_text() == "new"
+    assert (new / "uploads").resolve() == Path(paths.shared, "uploads").resolve()
+    assert (new / ".turnout" / "env").stat().st_mode & 0o777 == 0o600
+    assert (new / "server.js").stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize("damage", ["content", "missing", "cut"])
+def test_a_tree_that_differs_from_its_manifest_is_refused(paths: Paths, damage: str) -> None:
+    files = {"server.js": b"new" * 1000, "lib.js": b"lib"}
+    packed = archive({"server.js": b"old", "lib.js": b"lib"} if damage == "content" else files)
+    if damage == "missing":
+        packed = archive({"lib.js": b"lib"})
+    Path(paths.releases).mkdir()
+    Path(paths.releases, "1.0.tar.zst").write_bytes(packed[: len(packed) // 2] if damage == "cut" else packed)
+    with pytest.raises(RemoteError):
+        HOST.run(release.unpack(paths, "green", "1.0", (), control(files)))
+    assert content(paths, "green") is None
+    HOST.run(release.discard(paths, "green"))
+    assert list(Path(paths.root, "slots").iterdir()) == []
+
+
+def test_placing_keeps_the_former_tree_until_it_is_taken_back(paths: Paths) -> None:
+    tree(paths, "green", "r1", "old")
+    tree(paths, ".green.new", "r2", "new")
+    HOST.run(release.place(paths, "green", "r2"))
+    HOST.run(release.place(paths, "green", "r2"))
+    assert (content(paths, "green"), content(paths, ".green.kept")) == ("new", "old")
+    HOST.run(release.unplace(paths, "green", "r2"))
+    HOST.run(release.unplace(paths, "green", "r2"))
+    assert (content(paths, "green"), content(paths, ".green.kept")) == ("old", None)
+
+
+def test_taking_back_a_placement_that_never_began_changes_nothing(paths: Paths) -> None:
+    tree(paths, "green", "r1", "old")
+    HOST.run(release.unplace(paths, "green", "r2"))
+    assert content(paths, "green") == "old"
+
+
+def test_a_placement_cut_between_its_renames_is_taken_back(paths: Paths) -> None:
+    tree(paths, ".green.kept", "r1", "old")
+    tree(paths, ".green.new", "r2", "new")
+    HOST.run(release.unplace(paths, "green", "r2"))
+    HOST.run(release.discard(paths, "green"))
+    assert content(paths, "green") == "old"
+
+
+def test_the_tree_of_an_unfinished_run_never_displaces_the_one_that_was_good(paths: Paths) -> None:
+    tree(paths, ".green.kept", "r1", "good")
+    tree(paths, "green", "r2", "unfinished")
+    tree(paths, ".green.new", "r3", "new")
+    HOST.run(release.place(paths, "green", "r3"))
+    assert (content(paths, "green"), content(paths, ".green.kept")) == ("new", "good")
+
+
+def test_recording_keeps_the_newest_archives_and_those_in_use(paths: Paths) -> None:
+    tree(paths, "green", "r2", "new")
+    tree(paths, "blue", "r1", "old")
+    Path(paths.root, "slots/green/.turnout/slot").write_text("release=9\nport=3002\n")
+    Path(paths.root, "slots/blue/.turnout/slot").write_text("release=1\nport=3001\n")
+    Path(paths.releases).mkdir()
+    for number in range(1, 10):
+        file = Path(paths.releases, f"{number}.tar.zst")
+        file.touch()
+        os.utime(file, (1000 + number, 1000 + number))
+    HOST.run(release.record(paths, "green", '{"verb":"deploy"}', keep=3))
+    assert sorted(f.name[0] for f in Path(paths.releases).iterdir()) == ["1", "7", "8", "9"]
+    assert Path(paths.state, "history.jsonl").read_text() == '{"verb":"deploy"}\n'
+    assert Path(paths.root, "slots/green/.turnout/proven").exists()

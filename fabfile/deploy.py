@@ -58,7 +58,7 @@ def deploy(
 
 @verb(help={"env": ENV, "release": RELEASE, "json": JSON})
 def plan(reporter: Reporter, env: str | None = None, release: str | None = None, json: bool = False) -> None:
-    """Show every step, command and file change that a deploy would make; change nothing (exit 2: there is something to do)."""
+    """Show every step, command and file change that a deploy would make; exit 2 when there is something to do."""
     _show(reporter, env, release)
 
 

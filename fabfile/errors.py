@@ -102,8 +102,8 @@ class FleetError(TurnoutError):
         if len(failures) == 1:
             super().__init__(first.fact, first.hint, first.details)
         else:
-            details = [line for failure in failures for line in str(failure).splitlines()]
-            super().__init__(f"{len(failures)} hosts failed", first.hint, details)
+            details = [line for failure in failures for line in (failure.fact, *failure.details)]
+            super().__init__(f"{first.fact} (and {len(failures) - 1} more)", first.hint, details)
         self.failures = tuple(failures)
         self.code = max(failure.code for failure in failures)
 

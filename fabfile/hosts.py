@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fabfile.ui.reporter import Reporter
-from fabfile.verb import ENV, JSON, YES, verb
+from fabfile.verb import ENV, JSON, verb
 
 
 @verb(
@@ -27,8 +27,7 @@ def trust(
         for name in [host] if host else names:
             known_as, key = session.connect(name).host_key()
             fingerprint = host_keys.fingerprint(key)
-            trusted = host_keys.load(session.known_hosts).lookup(known_as) or {}
-            state = "trusted already" if trusted.get(key.get_name()) == key else "CHANGED" if trusted else "new"
+            state = host_keys.standing(session.known_hosts, known_as, key)
             reporter.say(f"{name} ({known_as}) {key.get_name()} {fingerprint}: {state}")
             shown.append({"host": name, "name": known_as, "fingerprint": fingerprint, "state": state})
             if state == "trusted already":

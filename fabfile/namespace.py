@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from invoke.collection import Collection
 
-from fabfile import build, deploy, hosts, lock, rollback, status
 from fabfile import backup as backups
+from fabfile import build, deploy, hosts, lock, rollback, status
 from fabfile.lab import tasks as lab
 
 

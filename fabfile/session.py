@@ -18,6 +18,7 @@ from fabfile.commands.observe import observe, parse
 from fabfile.config.load import choose, load
 from fabfile.config.schema import Environment
 from fabfile.config.sources import Sources, resolve_all
+from fabfile.database.port import Database
 from fabfile.engine.lease import held
 from fabfile.engine.run import Run
 from fabfile.engine.runner import carry_out
@@ -26,8 +27,10 @@ from fabfile.errors import BadInput, RemoteError
 from fabfile.model.observed import Observed
 from fabfile.model.paths import Paths
 from fabfile.planning.comparison import differences
-from fabfile.planning.deploy_plan import plan_deploy
+from fabfile.planning.deploy_plan import plan_deploy, plan_rollback
 from fabfile.planning.preflight import refuse_if_unfit
+from fabfile.recovery.catalogue import Catalogue
+from fabfile.recovery.scope import Scope
 from fabfile.remote.fleet import Fleet
 from fabfile.remote.port import Host
 from fabfile.remote.read_only import ReadOnlyHost
@@ -76,6 +79,26 @@ class Session:
         self.reporter.hide(value.get_secret_value() for value in values)
         return found
 
+    @cached_property
+    def recovery(self) -> Scope:
+        """The store, the database and the catalogue of backups. Raises BadInput where the environment has no store."""
+        from fabfile.storage.s3 import S3Store
+
+        settings = self.environment.backup
+        if settings is None:
+            raise BadInput(f"hosts/{self.name}.yml has no backup section", "hosts/example.yml shows one")
+        store = S3Store(settings.bucket, settings.region, self.sources.backup_endpoint)
+        catalogue = Catalogue(store, settings.prefix, self.environment.app, self.name)
+        return Scope(self.environment, self.paths, self.fleet.hosts, catalogue, self._database())
+
+    def _database(self) -> Database | None:
+        from fabfile.database.postgres import Postgres
+
+        settings, password = self.environment.database, self.sources.database_password
+        if settings is None or password is None:
+            return None
+        return Postgres(settings, password, self.fleet[settings.via])
+
     def observe(self) -> dict[str, Observed]:
         """Look at every application host at once. Raises FleetError naming every host that cannot be looked at."""
         script = observe(self.paths, self.environment.site.status_port)
@@ -101,17 +124,23 @@ class Session:
         scan(release.path, release.manifest)
         return release
 
-    def deploy_target(self, release: Release, observed: dict[str, Observed]) -> Target:
+    def deploy_target(self, release: Release, observed: dict[str, Observed], restore: bool = False) -> Target:
         """The plan for this release on hosts as observed. Raises Refused when a host is not fit for it."""
         manifest, environment, secrets = release.manifest, self.environment, self.sources.application
         configuration = configuration_digest(environment, secrets)
-        plan = plan_deploy(observed.values(), environment, manifest.id, configuration, self.templates)
+        plan = plan_deploy(observed.values(), environment, manifest.id, configuration, self.templates, again=restore)
         if not plan.empty:
             needed = manifest.size + manifest.unpacked + len(manifest.files) * 4096
             refuse_if_unfit(observed.values(), environment, needed, len(manifest.files))
         return Target(
             self.run_id, self.holder, plan, environment, self.paths, secrets, configuration, manifest, release.path
         )
+
+    def rollback_target(self, observed: dict[str, Observed]) -> Target:
+        """The plan to go back to the other slot. Raises Refused where that is not possible."""
+        plan = plan_rollback(observed.values(), self.environment, self.templates)
+        refuse_if_unfit(observed.values(), self.environment, 0, 0)
+        return Target(self.run_id, self.holder, plan, self.environment, self.paths, {}, "")
 
     def carry_out(self, steps: Sequence[Step], run: Run, before: dict[str, Observed]) -> None:
         """Run the steps; after an undo, look again and compare with `before`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,12 +128,11 @@ def _compare(path: Path, decoded: _Decoded, manifest: Manifest) -> None:
     missing = {**files, **links}
     with tarfile.open(fileobj=decoded, mode="r|", bufsize=CHUNK, encoding="utf-8") as tar:
         for member in tar:
-            tar.members = []  # the list would only grow
-            problem = _harm(member) or (None if member.name in missing else _unlisted(member, files, links))
-            if not problem and member.issym() and links.get(member.name) != member.linkname:
-                problem = f"points to {member.linkname!r}, which is not what the manifest lists"
-            if not problem and not member.issym():
-                problem = _difference(tar, member, files.get(member.name))
+            problem = _harm(member)
+            if not problem and member.name not in missing:
+                problem = _unlisted(member, files, links)
+            if not problem:
+                problem = _difference(tar, member, files.get(member.name), links.get(member.name))
             if problem:
                 raise BadInput(f"{path}: {member.name!r} {problem}", FOREIGN)
             del missing[member.name]
@@ -151,12 +151,12 @@ def _harm(member: tarfile.TarInfo) -> str | None:
     """What makes a member unacceptable whatever a manifest says."""
     if problem := unsafe_path(member.name):
         return problem
-    if member.issym():
-        return unsafe_target(member.name, member.linkname)
-    if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or member.sparse is not None:
-        return f"is {KINDS.get(member.type, 'of an unknown kind')}"
     if odd := set(member.pax_headers) - {"path", "linkpath"}:
         return f"has the header {min(odd)!r}, which no build writes"
+    if member.issym():
+        return unsafe_target(member.name, member.linkname)
+    if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or member.issparse():
+        return f"is {KINDS.get(member.type, 'of an unknown kind')}"
     if member.mode & 0o7000:
         return f"is setuid, setgid or sticky (mode {member.mode:04o})"
     if member.mode & 0o022:
@@ -173,7 +173,11 @@ def _unlisted(member: tarfile.TarInfo, files: dict[str, ReleaseFile], links: dic
     return f"passes through the symlink {through!r}" if through else "is not listed in the manifest"
 
 
-def _difference(tar: tarfile.TarFile, member: tarfile.TarInfo, listed: ReleaseFile | None) -> str | None:
+def _difference(
+    tar: tarfile.TarFile, member: tarfile.TarInfo, listed: ReleaseFile | None, target: str | None
+) -> str | None:
+    if member.issym():
+        return None if member.linkname == target else f"points to {member.linkname!r}, the manifest says otherwise"
     if not listed:
         return "is a file, the manifest lists a symlink"
     if (member.size, member.mode) != (listed.size, listed.mode):
@@ -188,10 +192,11 @@ def _difference(tar: tarfile.TarFile, member: tarfile.TarInfo, listed: ReleaseFi
     return None
 
 
-class _Decoded:
+class _Decoded(io.BufferedIOBase):
     """The tar inside the archive: never more bytes than the frame announces, and those within the limit."""
 
     def __init__(self, path: Path, file: BinaryIO, limit: int) -> None:
+        super().__init__()
         self._path = path
         try:
             self._announced = zstandard.get_frame_parameters(file.read(32)).content_size
@@ -205,9 +210,9 @@ class _Decoded:
         self._reader = decompressor.stream_reader(file, read_across_frames=True)
         self._read = 0
 
-    def read(self, size: int = -1) -> bytes:
+    def read(self, size: int | None = -1, /) -> bytes:
         """Up to `size` decoded bytes."""
-        data = self._reader.read(size)
+        data = self._reader.read(-1 if size is None else size)
         self._read += len(data)
         if self._read > self._announced:
             raise BadInput(f"{self._path} holds more than it announces", FOREIGN)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
 import os
 import pwd
@@ -180,18 +181,19 @@ def _write(manifest: Manifest, tar: BinaryIO, out: Path) -> Manifest:
 
 
 @contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[BinaryIO]:
+def _replacing(path: Path) -> Iterator[io.BufferedRandom]:
     """A new file that takes its name only when it is whole and on disk."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".turnout-", delete=False) as file:
-        temporary = Path(file.name)
-        try:
-            yield file.file
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".turnout-")
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "w+b") as file:
+            yield file
             file.flush()
-            temporary.chmod(0o644)
-            os.fsync(file.fileno())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+            os.fchmod(descriptor, 0o644)
+            os.fsync(descriptor)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)

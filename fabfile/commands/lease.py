@@ -121,7 +121,7 @@ def guarded(script: Script, paths: Paths, run: str, verb: str, step: str, token:
     begin, end = ("undo", "undone") if undo else ("start", "done")
     guard = bind(GUARD, state=paths.state, run=run, verb=verb, step=step, token=token, begin=begin, end=end)
     text = f"{guard}{script.text}{GUARD_END.lstrip()}"
-    return Script(text, timeout=script.timeout + 60, mutates=True, stdin=script.stdin)
+    return Script(text, timeout=script.timeout + 60, mutates=True, stdin=script.stdin, library=script.library)
 
 
 def parse_acquired(stdout: str) -> int | dict[str, str]:

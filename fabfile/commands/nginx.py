@@ -80,14 +80,14 @@ sync "$nginx"
 
 def install_site(paths: Paths, text: str, generation: str, status_port: int) -> Script:
     """Put the rendered site in place, reload, and wait for new workers; whatever fails, the previous site is back."""
-    body = bind(SITE + INSTALL, site=paths.site, nginx=paths.nginx, wanted=generation, status_port=status_port)
-    return Script(body, timeout=60, mutates=True, stdin=text.encode())
+    body = bind(INSTALL, site=paths.site, nginx=paths.nginx, wanted=generation, status_port=status_port)
+    return Script(body, timeout=60, mutates=True, stdin=text.encode(), library=SITE)
 
 
 def remove_site(paths: Paths, status_port: int) -> Script:
     """Take the site away again, as it was before the first deploy."""
-    body = bind(SITE + REMOVE, site=paths.site, nginx=paths.nginx, status_port=status_port)
-    return Script(body, timeout=60, mutates=True)
+    body = bind(REMOVE, site=paths.site, nginx=paths.nginx, status_port=status_port)
+    return Script(body, timeout=60, mutates=True, library=SITE)
 
 
 def switch(

@@ -15,12 +15,11 @@ from fabfile.model.script import Script
 
 TOOLS = ("curl", "flock", "nginx", "node", "pm2", "sha256sum", "ss", "sudo", "tar", "timeout", "zstd")
 
-OBSERVE = (
-    r"""
+OBSERVE = r"""
 export PATH="$PATH:/usr/local/bin:/usr/sbin:/sbin"
 item() { printf '%s ' "$1"; base64 -w0; printf '\n'; }
 find_tool() {
-    command -v "$1" && return
+    type -P "$1" && return
     ls -1d "$HOME"/.nvm/versions/node/*/bin/"$1" /opt/node*/bin/"$1" 2>/dev/null | sort -V | tail -n 1
 }
 date +%s | item clock
@@ -52,13 +51,9 @@ fi
 (tail -n 50 "$root/.turnout/history.jsonl" 2>/dev/null || true) | item history
 node=$(find_tool node || true)
 pm2_js=$(find_tool pm2 || true)
-"""
-    + PM2
-    + r"""
 [ -z "$node" ] || [ -z "$pm2_js" ] || pm2_list | item pm2
 echo yes | item complete
 """
-)
 
 
 def observe(paths: Paths, status_port: int) -> Script:
@@ -73,7 +68,7 @@ def observe(paths: Paths, status_port: int) -> Script:
         maintenance=paths.maintenance,
         status_port=status_port,
     )
-    return Script(text, timeout=180)
+    return Script(text, timeout=180, library=PM2)
 
 
 def parse(host: str, paths: Paths, stdout: str) -> Observed:

@@ -18,7 +18,7 @@ CLIENT = r"""
 for tool in "${tools[@]}"; do
     command -v "$tool" > /dev/null || fail "$tool is not installed here" "install postgresql-client and zstd"
 done
-export PGHOST="$host" PGPORT="$port" PGUSER="$user" PGDATABASE="$name" PGCONNECT_TIMEOUT=10 PGAPPNAME=turnout
+export PGHOST="$host" PGPORT="$port" PGUSER="$user" PGDATABASE="$name" PGCONNECT_TIMEOUT=10
 version=$("${tools[0]}" --version)
 major=$(printf '%s\n' "$version" | sed -n '1s/^[^0-9]*\([0-9]*\).*/\1/p')
 [ "${major:-0}" -ge "$server" ] || fail "${tools[0]} $major is older than the server, PostgreSQL $server" \

@@ -59,7 +59,7 @@ pm2_list | grep -qE "\[\"$name\",[0-9]+,\"online\""
 """
 
 SAVE = r"""
-pm2_save "${names[@]}"
+pm2_save "$name"
 """
 
 STOP = r"""
@@ -76,20 +76,21 @@ def parse_list(text: str) -> tuple[Process, ...]:
 
 
 def _script(body: str, timeout: float, node: str, pm2: str, **values: str | int | tuple[str, ...]) -> Script:
-    return Script(bind(PM2 + body, node=node, pm2_js=pm2, **values), timeout, mutates=True)
+    return Script(bind(body, node=node, pm2_js=pm2, **values), timeout, mutates=True, library=PM2)
 
 
-def start(paths: Paths, slot: Slot, port: int, save: tuple[str, ...], node: str, pm2: str) -> Script:
-    """Start the slot afresh (delete and start: PM2 ignores a changed directory); `save` is what a reboot brings back."""
+def start(paths: Paths, slot: Slot, port: int, node: str, pm2: str) -> Script:
+    """Start the slot afresh (delete and start: PM2 ignores a changed directory); a reboot brings back all that runs."""
     values = {"name": paths.process(slot), "slot": slot, "directory": paths.slot(slot), "logs": paths.logs}
-    return _script(START + SAVE, 150, node, pm2, port=port, names=save, **values)
+    return _script(START + SAVE, 150, node, pm2, port=port, **values)
 
 
-def start_unless_online(paths: Paths, slot: Slot, port: int, save: tuple[str, ...], node: str, pm2: str) -> Script:
+def start_unless_online(paths: Paths, slot: Slot, port: int, node: str, pm2: str) -> Script:
     """As `start`, but a process that runs is left alone."""
-    script = start(paths, slot, port, save, node, pm2)
+    script = start(paths, slot, port, node, pm2)
     check = _script(ONLINE, 60, node, pm2, name=paths.process(slot))
-    return Script(f"(\n{check.text}) || (\n{script.text})\n", script.timeout + 60, mutates=True)
+    text = f"(\n{check.text}) || (\n{script.text})\n"
+    return Script(text, script.timeout + check.timeout, mutates=True, library=PM2)
 
 
 def stop(gone: tuple[str, ...], keep: tuple[str, ...], stop_timeout: float, node: str, pm2: str) -> Script:

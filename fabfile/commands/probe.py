@@ -68,7 +68,7 @@ def prove(
     A `fresh` process must never have been restarted; one that has run before only must not be restarted now.
     """
     body = bind(
-        PM2 + PROVE,
+        PROVE,
         node=node,
         pm2_js=pm2,
         name=paths.process(slot),
@@ -82,7 +82,7 @@ def prove(
         stable=round(health.stable) if fresh else 0,
         expected="0" if fresh else "",
     )
-    return Script(body, timeout=health.timeout + health.stable + 60)
+    return Script(body, timeout=health.timeout + health.stable + 60, library=PM2)
 
 
 def drain(port: int, patience: float) -> Script:

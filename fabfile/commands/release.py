@@ -38,7 +38,7 @@ mkdir -p "$slots"
 rm -rf "$new"
 mkdir "$new"
 tar -x -p --no-same-owner -C "$new"
-zstd -q -dc "$archive" | tar -x --no-same-owner --no-same-permissions -C "$new"
+zstd -q -dc "$archive" | tar -x -m --no-same-owner --no-same-permissions -C "$new"
 cd "$new"
 sha256sum --quiet --strict -c .turnout/checksums || fail "the unpacked release differs from its manifest"
 for path in "${linked[@]}"; do

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 Value = str | int | float | Sequence[str]
 
-STRICT = "set -euo pipefail\numask 027\n"
-
-FAIL = """
+PREAMBLE = """set -euo pipefail
+umask 027
 fail() { printf '%s\\n' "$@" >&2; exit 1; }
 """
+"""What every program begins with: strictness, and a way to say why it ends."""
 
 
 def quote(value: Value) -> str:
@@ -27,12 +27,12 @@ def quote(value: Value) -> str:
 
 
 def bind(body: str, **values: Value) -> str:
-    """`body` as a strict bash program in which each keyword is a variable of that value."""
+    """`body` as a bash program in which each keyword is a variable of that value; it runs behind PREAMBLE."""
     for name in values:
         if not re.fullmatch(r"[a-z_][a-z0-9_]*", name):
             raise ValueError(f"{name} is no variable name")
     assignments = "".join(f"{name}={quote(value)}\n" for name, value in values.items())
-    return STRICT + assignments + FAIL + body.strip("\n") + "\n"
+    return assignments + body.strip("\n") + "\n"
 
 
 def words(*parts: str) -> str:

@@ -46,8 +46,8 @@ def host_problems(seen: Observed, environment: Environment, needed_bytes: int, f
         )
     if seen.free_bytes < needed_bytes + HEADROOM:
         problems.append(
-            f"no space: {seen.free_bytes >> 20} MiB free for {paths.root}, {(needed_bytes + HEADROOM) >> 20} MiB needed; "
-            f"free some, or lower release.keep"
+            f"no space: {seen.free_bytes >> 20} MiB free for {paths.root}, "
+            f"{(needed_bytes + HEADROOM) >> 20} MiB needed; free some, or lower release.keep"
         )
     if 0 <= seen.free_inodes < files + 1000:
         problems.append(f"no inodes: {seen.free_inodes} free, {files + 1000} needed; remove small files")

@@ -33,6 +33,14 @@ def load(path: Path) -> paramiko.HostKeys:
     return keys
 
 
+def standing(path: Path, name: str, key: paramiko.PKey) -> str:
+    """Whether this key is `trusted already`, `CHANGED` against the trusted one, or `new`."""
+    known = load(path).lookup(name)
+    if known is None:
+        return "new"
+    return "trusted already" if known.get(key.get_name()) == key else "CHANGED"
+
+
 def trust(path: Path, name: str, key: paramiko.PKey) -> None:
     """Make `key` the only one for `name`; the file is replaced in one step."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from fabfile.commands.shell import words
+from fabfile.commands.shell import PREAMBLE, words
 from fabfile.errors import RemoteError, RemoteTimeout
 from fabfile.model.script import Script
 
@@ -28,7 +28,7 @@ def command(timeout: float) -> str:
 
 def payload(script: Script, stdin: Iterable[bytes] | None) -> Iterator[bytes]:
     """The program, its NUL, and then its own standard input in small chunks."""
-    yield script.text.encode() + b"\0"
+    yield (PREAMBLE + script.library + script.text).encode() + b"\0"
     if stdin is not None:
         source: Iterable[bytes] = stdin
     elif isinstance(script.stdin, bytes):

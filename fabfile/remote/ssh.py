@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from fabfile.errors import Interrupted, RemoteError, Unreachable
 from fabfile.model.script import Result, Script
 from fabfile.remote import host_keys
 from fabfile.remote.program import CHUNK, GRACE, command, failure, payload
+from fabfile.remote.tunnel import tunnel
 
 KEEPALIVE = 10
 """Seconds between keepalives; a silent connection is given up after SILENCE."""
@@ -70,15 +72,9 @@ class SshHost:
     def stream(self, script: Script) -> Iterator[bytes]:
         return self._chunks(script, None, bytearray())
 
-    @contextlib.contextmanager
-    def forward(self, address: str, port: int) -> Iterator[int]:
+    def forward(self, address: str, port: int) -> AbstractContextManager[int]:
         self._transport()
-        assert self._connection
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            local: int = probe.getsockname()[1]
-        with self._connection.forward_local(local, remote_port=port, remote_host=address, local_host="127.0.0.1"):
-            yield local
+        return tunnel(self._transport, address, port, self._connect_timeout)
 
     def interrupt(self) -> None:
         self._interrupted.set()

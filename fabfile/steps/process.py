@@ -37,7 +37,7 @@ def settle(target: Target) -> HostStep:
     )
 
 
-def stop_old(target: Target) -> HostStep:
+def quiesce(target: Target) -> HostStep:
     """Stop the live slot (behind the maintenance answer), so that nothing writes any more."""
     left = [host for host in target.plan.hosts if host.previous]
     return HostStep(
@@ -51,18 +51,15 @@ def stop_old(target: Target) -> HostStep:
 def restart_old(target: Target, host: HostPlan) -> Script:
     """Bring the former slot back unless it still runs, and wait until it is healthy."""
     assert host.previous and host.previous_release and host.previous_port
-    name = target.paths.process(host.previous)
     slot, port, release = host.previous, host.previous_port, host.previous_release
-    start = pm2.start_unless_online(target.paths, slot, port, (name,), host.node, host.pm2)
+    start = pm2.start_unless_online(target.paths, slot, port, host.node, host.pm2)
     health = target.environment.health
     proof = probe.prove(target.paths, slot, port, release, health, host.node, host.pm2, fresh=False)
-    return Script(f"(\n{start.text})\n(\n{proof.text})\n", start.timeout + proof.timeout, mutates=True)
+    return start.then(proof)
 
 
 def _start_new(target: Target, host: HostPlan) -> Script:
-    old = (target.paths.process(host.previous),) if host.previous else ()
-    saved = (*old, target.paths.process(host.slot))
-    return pm2.start(target.paths, host.slot, host.port, saved, host.node, host.pm2)
+    return pm2.start(target.paths, host.slot, host.port, host.node, host.pm2)
 
 
 def _stop_new(target: Target, host: HostPlan) -> Script:

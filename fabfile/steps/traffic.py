@@ -71,9 +71,9 @@ def unfreeze(target: Target) -> HostStep:
     for host in target.plan.hosts:
         off = nginx.maintenance(target.paths, on=False)
         look = _flag(target, host.slot, target.plan.release)
-        doing[host.host] = Script(f"(\n{off.text})\n(\n{look.text})\n", off.timeout + look.timeout, mutates=True)
+        doing[host.host] = off.then(look)
     on = nginx.maintenance(target.paths, on=True)
-    return HostStep("unfreeze", "let requests through again", doing, {host: on for host in doing})
+    return HostStep("unfreeze", "let requests through again", doing, dict.fromkeys(doing, on))
 
 
 def _flag(target: Target, slot: Slot, release: str, verify: bool = True) -> Script:

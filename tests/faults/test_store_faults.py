@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import http.client
 import re
 import socket
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import dataclass
 from typing import Any
 
 import boto3
@@ -19,106 +17,15 @@ from moto.server import ThreadedMotoServer
 from fabfile.errors import StorageError
 from fabfile.storage.port import AlreadyExists, NoConnection
 from fabfile.storage.s3 import S3Store
+from tests.faults.faulty_proxy import Faults, Proxy
 
 REGION = "us-east-1"
 PART = 5 << 20
+BUCKET = "faults"
+"""Its own: the moto servers of one process share what they keep."""
 ALWAYS = 1000
 PUT, CREATE, SEND_PART, COMPLETE = r"PUT [^?]*$", r"POST .*\?uploads", r"PUT .*partNumber=2", r"POST .*uploadId="
 HEAD, ABORT, GET, LIST = "HEAD ", r"DELETE .*uploadId=", "GET .*/key", r"GET .*list-type"
-S3_ERROR = "<Error><Code>{code}</Code><Message>said the proxy</Message></Error>"
-
-
-@dataclass
-class Trouble:
-    """What happens to the next `times` requests whose `METHOD path?query` matches."""
-
-    pattern: str
-    what: str
-    times: int = 1
-
-
-@dataclass
-class Faults:
-    """The troubles to come, shared by the proxy's threads."""
-
-    upstream: tuple[str, int]
-    troubles: list[Trouble] = field(default_factory=list)
-    met: list[str] = field(default_factory=list)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def add(self, pattern: str, what: str, times: int = 1) -> None:
-        self.troubles.append(Trouble(pattern, what, times))
-
-    def take(self, line: str) -> str:
-        with self.lock:
-            for trouble in self.troubles:
-                if trouble.times and re.search(trouble.pattern, line):
-                    trouble.times -= 1
-                    self.met.append(trouble.what)
-                    return trouble.what
-        return ""
-
-
-class Proxy(ThreadingHTTPServer):
-    """An HTTP proxy in front of one server."""
-
-    daemon_threads = True
-
-    def __init__(self, faults: Faults) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.faults = faults
-
-
-class Handler(BaseHTTPRequestHandler):
-    """Forwards one request after another, unless a trouble comes first."""
-
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Says nothing: pytest shows what failed."""
-
-    def answer(self) -> None:
-        assert isinstance(self.server, Proxy)
-        what = self.server.faults.take(f"{self.command} {self.path}")
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        if what == "cut":
-            self.close_connection = True
-        elif what.isdigit() or what == "html":
-            self.reply(int(what) if what.isdigit() else 200, b"<html><body>hello</body></html>")
-        elif what and what not in ("slow", "lost", "short"):
-            self.reply(403, S3_ERROR.format(code=what).encode())
-        else:
-            if what == "slow":
-                threading.Event().wait(1.5)
-            self.forward(body, what)
-
-    def forward(self, body: bytes, what: str) -> None:
-        assert isinstance(self.server, Proxy)
-        upstream = http.client.HTTPConnection(*self.server.faults.upstream)
-        upstream.request(self.command, self.path, body, dict(self.headers))
-        response = upstream.getresponse()
-        data = response.read()
-        upstream.close()
-        self.close_connection = what in ("lost", "short")
-        if what == "lost":
-            return
-        self.send_response(response.status)
-        for name, value in response.getheaders():
-            if name.lower() not in ("connection", "transfer-encoding", "date", "server"):
-                self.send_header(name, value)
-        if response.getheader("Content-Length") is None:
-            self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data[: len(data) // 2] if what == "short" else data)
-
-    def reply(self, status: int, body: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
-
-    do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = answer  # noqa: N815 - the names that http.server asks for
 
 
 @dataclass(frozen=True)
@@ -131,10 +38,10 @@ class Bench:
     client: Any
 
     def seen(self) -> list[str]:
-        return [found["Key"] for found in self.client.list_objects_v2(Bucket="backups").get("Contents", [])]
+        return [found["Key"] for found in self.client.list_objects_v2(Bucket=BUCKET).get("Contents", [])]
 
     def unfinished(self) -> int:
-        return len(self.client.list_multipart_uploads(Bucket="backups").get("Uploads", []))
+        return len(self.client.list_multipart_uploads(Bucket=BUCKET).get("Uploads", []))
 
 
 @pytest.fixture(scope="module")
@@ -150,19 +57,19 @@ def bench(moto: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> Iterator[Be
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "faults")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "faults")
     client: Any = boto3.session.Session().client("s3", region_name=REGION, endpoint_url="http://{}:{}".format(*moto))
-    client.create_bucket(Bucket="backups")
+    client.create_bucket(Bucket=BUCKET)
     proxy = Proxy(Faults(moto))
     thread = threading.Thread(target=proxy.serve_forever, args=(0.05,))
     thread.start()
     endpoint = f"http://127.0.0.1:{proxy.server_port}"
-    yield Bench(S3Store("backups", REGION, endpoint, part_size=PART), proxy.faults, endpoint, client)
+    yield Bench(S3Store(BUCKET, REGION, endpoint, part_size=PART), proxy.faults, endpoint, client)
     proxy.shutdown()
     proxy.server_close()
     thread.join()
-    for found in client.list_objects_v2(Bucket="backups").get("Contents", []):
-        client.delete_object(Bucket="backups", Key=found["Key"])
-    for found in client.list_multipart_uploads(Bucket="backups").get("Uploads", []):
-        client.abort_multipart_upload(Bucket="backups", Key=found["Key"], UploadId=found["UploadId"])
+    for found in client.list_objects_v2(Bucket=BUCKET).get("Contents", []):
+        client.delete_object(Bucket=BUCKET, Key=found["Key"])
+    for found in client.list_multipart_uploads(Bucket=BUCKET).get("Uploads", []):
+        client.abort_multipart_upload(Bucket=BUCKET, Key=found["Key"], UploadId=found["UploadId"])
 
 
 @pytest.mark.parametrize("what", ["500", "503", "cut", "slow", "lost"])
@@ -182,7 +89,7 @@ def test_a_passing_trouble_is_survived(bench: Bench, what: str, pattern: str, si
 @pytest.mark.parametrize(("pattern", "size"), [(PUT, 9), (SEND_PART, 3 * PART), (COMPLETE, 2 * PART)])
 def test_a_lasting_trouble_is_told_and_leaves_nothing(bench: Bench, what: str, pattern: str, size: int) -> None:
     bench.faults.add(pattern, what, ALWAYS)
-    with pytest.raises(StorageError, match=r"s3://backups/key: .*") as raised:
+    with pytest.raises(StorageError, match=r"s3://faults/key: .*") as raised:
         bench.store.put_stream("key", [b"x" * size])
     assert bench.endpoint in raised.value.fact
     assert raised.value.hint
@@ -195,6 +102,14 @@ def test_an_object_whose_every_answer_was_lost_is_known_again(bench: Bench, patt
     bench.faults.add(pattern, "lost", ALWAYS)
     bench.store.put_stream("key", [b"x" * size], if_absent=True)
     assert bench.seen() == ["key"]
+
+
+@pytest.mark.parametrize(("pattern", "size"), [(PUT, 9), (SEND_PART, 2 * PART)], ids=["put", "part"])
+def test_an_object_that_the_store_cut_is_taken_back(bench: Bench, pattern: str, size: int) -> None:
+    bench.faults.add(pattern, "halved")
+    with pytest.raises(StorageError, match=f"{size} bytes were sent and the store has"):
+        bench.store.put_stream("key", [b"x" * size])
+    assert (bench.seen(), bench.unfinished()) == ([], 0)
 
 
 def test_another_writers_object_is_not_taken_for_ours(bench: Bench) -> None:
@@ -232,9 +147,9 @@ def test_an_abort_that_fails_does_not_hide_the_producers_death(bench: Bench) -> 
 def test_a_download_that_ends_early_is_an_error(bench: Bench, size: int) -> None:
     bench.store.put("key", b"x" * size)
     bench.faults.add(GET, "short", ALWAYS)
-    with pytest.raises(StorageError, match="s3://backups/key"):
+    with pytest.raises(StorageError, match="s3://faults/key"):
         b"".join(bench.store.get_stream("key"))
-    with pytest.raises(StorageError, match="s3://backups/key"):
+    with pytest.raises(StorageError, match="s3://faults/key"):
         bench.store.get("key")
 
 
@@ -280,7 +195,7 @@ def test_an_endpoint_that_is_closed_is_named_quickly(bench: Bench) -> None:
     with socket.socket() as reserved:  # bound and not listening: connections are refused, and nobody else gets the port
         reserved.bind(("127.0.0.1", 0))
         endpoint = f"http://127.0.0.1:{reserved.getsockname()[1]}"
-        store = S3Store("backups", REGION, endpoint, part_size=PART)
+        store = S3Store(BUCKET, REGION, endpoint, part_size=PART)
         start = time.monotonic()
         with pytest.raises(NoConnection, match=re.escape(endpoint)):
             store.put_stream("key", [b"x" * 2 * PART])
@@ -294,10 +209,10 @@ def test_missing_credentials_are_named(bench: Bench, monkeypatch: pytest.MonkeyP
     for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
         monkeypatch.setenv(name, "/dev/null")
     with pytest.raises(StorageError, match="no credentials") as raised:
-        S3Store("backups", REGION, bench.endpoint).put("key", b"")
+        S3Store(BUCKET, REGION, bench.endpoint).put("key", b"")
     assert "AWS_ACCESS_KEY_ID" in raised.value.hint
 
 
 def test_an_endpoint_that_is_no_url_is_refused() -> None:
     with pytest.raises(StorageError, match="backup-host"):
-        S3Store("backups", REGION, "backup-host")
+        S3Store(BUCKET, REGION, "backup-host")

@@ -49,7 +49,9 @@ def archive(files: dict[str, bytes]) -> bytes:
 
 def control(files: dict[str, bytes]) -> bytes:
     sums = "".join(f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in files.items())
-    return release.control_archive({"checksums": (0o644, sums.encode()), "env": (0o600, b"KEY=v\n"), "run": (0o644, b"r2")})
+    return release.control_archive(
+        {"checksums": (0o644, sums.encode()), "env": (0o600, b"KEY=v\n"), "run": (0o644, b"r2")}
+    )
 
 
 def test_an_archive_is_stored_only_with_the_right_digest(paths: Paths, tmp_path: Path) -> None:

@@ -51,7 +51,9 @@ class World:
     def run(self) -> Run:
         return Run("r1", "deploy", Fleet({}), Paths("shop"), {}, self.events.append)
 
-    def step(self, name: str, doing: Callable[[], None] = lambda: None, undoing: Callable[[], None] = lambda: None) -> Recorded:
+    def step(
+        self, name: str, doing: Callable[[], None] = lambda: None, undoing: Callable[[], None] = lambda: None
+    ) -> Recorded:
         return Recorded(name, self.log, doing, undoing)
 
 

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fabfile.commands.observe import TOOLS
 from fabfile.config.schema import Environment
 from fabfile.errors import BadInput, Refused
 from fabfile.model.observed import Observed, Process, Slot, SlotState, other
 from fabfile.planning.comparison import differences
 from fabfile.planning.deploy_plan import diff, plan_deploy, plan_rollback
 from fabfile.planning.preflight import host_problems, refuse_if_unfit
-from fabfile.commands.observe import TOOLS
 from fabfile.rendering import render_site
 
 TEMPLATES = Path(__file__).parents[3] / "templates"
@@ -108,7 +108,11 @@ def test_an_archive_that_is_there_is_not_sent_again() -> None:
 
 def test_a_changed_port_never_moves_the_live_slots_upstream() -> None:
     moved = ENVIRONMENT.model_copy(
-        update={"process": ENVIRONMENT.process.model_copy(update={"ports": type(ENVIRONMENT.process.ports)(blue=4001, green=4002)})}
+        update={
+            "process": ENVIRONMENT.process.model_copy(
+                update={"ports": type(ENVIRONMENT.process.ports)(blue=4001, green=4002)}
+            )
+        }
     )
     plan = plan_deploy([serving("h1", "blue")], moved, "2.0", "conf", TEMPLATES)
     site = plan.hosts[0].site
@@ -119,7 +123,9 @@ def test_a_changed_port_never_moves_the_live_slots_upstream() -> None:
 
 
 def test_rollback_goes_to_the_other_slot_of_every_host() -> None:
-    plan = plan_rollback([serving("h1", "blue", "2.0", "1.0"), serving("h2", "green", "2.0", "1.0")], ENVIRONMENT, TEMPLATES)
+    plan = plan_rollback(
+        [serving("h1", "blue", "2.0", "1.0"), serving("h2", "green", "2.0", "1.0")], ENVIRONMENT, TEMPLATES
+    )
     assert plan.release == "1.0"
     assert {host.host: host.slot for host in plan.hosts} == {"h1": "green", "h2": "blue"}
     assert not any(host.upload or host.site for host in plan.hosts)

@@ -12,7 +12,6 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
-from fabfile.config.values import parse_duration
 from fabfile.errors import BadInput, TurnoutError
 from fabfile.ui.reporter import Reporter
 
@@ -24,6 +23,8 @@ LOCK_WAIT = "how long to wait for another run to end, such as 10m"
 
 def duration(text: str, flag: str) -> float:
     """Seconds in a flag's value such as `10m`; `0s` is allowed. Raises BadInput."""
+    from fabfile.config.values import parse_duration
+
     if text.strip() in ("0", "0s"):
         return 0.0
     try:
@@ -42,7 +43,7 @@ def verb(
         def call(context: Context, *args: Any, **flags: Any) -> None:
             reporter = Reporter(as_json=bool(flags.get("json")))
             try:
-                _check(flags)
+                _check(body.__name__, flags)
                 body(reporter, *args, **flags)
             except TurnoutError as error:
                 reporter.fail(error)
@@ -63,8 +64,10 @@ def verb(
     return decorate
 
 
-def _check(flags: Mapping[str, Any]) -> None:
+def _check(name: str, flags: Mapping[str, Any]) -> None:
     for flag, value in flags.items():
+        if value == "--help":  # Invoke takes it for the word that the task wants
+            raise BadInput(f"{name} wants a word for {flag}", f"inv --help followed by the task's name explains {name}")
         if isinstance(value, str) and value.startswith("-"):
             raise BadInput(
                 f"--{flag.replace('_', '-')} got {value!r}: a value seems to be missing", "write --flag=value"

@@ -35,7 +35,8 @@ ORDER BY 3
 
 PROPERTIES = """
 SELECT to_jsonb(d), pg_get_userbyid(datdba), pg_encoding_to_char(encoding),
-    (SELECT spcname FROM pg_tablespace t WHERE t.oid = d.dattablespace),
+    (SELECT spcname FROM pg_tablespace t JOIN pg_database z ON z.datname = 'template0'
+        WHERE t.oid = d.dattablespace AND t.oid <> z.dattablespace),
     shobj_description(d.oid, 'pg_database'),
     (SELECT coalesce(jsonb_agg(jsonb_build_array(rolname, setconfig) ORDER BY setrole), '[]')
         FROM pg_db_role_setting s LEFT JOIN pg_roles r ON r.oid = setrole WHERE setdatabase = d.oid),
@@ -59,14 +60,15 @@ QUOTED_LISTS = (
 class Properties:
     """A row of pg_database as JSON, because its columns differ by version, and what belongs to the database elsewhere.
 
-    `settings` are pairs of a role (None: every role) and its `name=value` strings; `grants` are triples of a role
-    (None: PUBLIC), a privilege, and whether it may be passed on.
+    `tablespace` is None for the default one, which only superusers may name. `settings` are pairs of a role (None:
+    every role) and its `name=value` strings; `grants` are triples of a role (None: PUBLIC), a privilege, and whether it
+    may be passed on.
     """
 
     row: dict[str, Any]
     owner: str
     encoding: str
-    tablespace: str
+    tablespace: str | None
     comment: str | None
     settings: Sequence[tuple[str | None, Sequence[str]]]
     grants: Sequence[tuple[str | None, LiteralString, bool]]
@@ -77,10 +79,12 @@ def create(new: str, like: Properties) -> sql.Composed:
     row = like.row
     words: list[sql.Composable] = [
         sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(new)),
-        sql.SQL("OWNER {} TABLESPACE {}").format(sql.Identifier(like.owner), sql.Identifier(like.tablespace)),
+        sql.SQL("OWNER {}").format(sql.Identifier(like.owner)),
         sql.SQL("ENCODING {}").format(sql.Literal(like.encoding)),
         sql.SQL("LC_COLLATE {} LC_CTYPE {}").format(sql.Literal(row["datcollate"]), sql.Literal(row["datctype"])),
     ]
+    if like.tablespace:
+        words.append(sql.SQL("TABLESPACE {}").format(sql.Identifier(like.tablespace)))
     locale = row.get("datlocale") or row.get("daticulocale")  # renamed in 17
     match row.get("datlocprovider"):  # new in 15
         case "c":

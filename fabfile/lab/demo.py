@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import http.client
 import json
 import signal
 import sys
@@ -28,13 +29,21 @@ NAME = "demo"
 ROLLED_BACK = 6
 KEPT_ITEMS = ("Lamp oil", "Signal flags", "Track spikes")
 KEPT_ROWS = "select id, name, quantity from items where name not like 'traffic %' order by id"
+WHAT_TO_TRY = """
+The lab stays up. Try:
+  set -a; . {environment}; set +a
+  .venv/bin/inv status
+  .venv/bin/inv backup.list
+  .venv/bin/inv rollback
+  .venv/bin/inv lab.ssh h1
+  .venv/bin/inv lab.down"""
 
 
 class Story:
     """Everything that happens between `lab up` and the summary."""
 
     def __init__(self, sources: Path) -> None:
-        self.narrator = Narrator(self._figures)
+        self.narrator = Narrator(self.figures)
         self._sources = sources
         self._lab: Lab | None = None
         self._traffic: Traffic | None = None
@@ -63,7 +72,10 @@ class Story:
             self._add_items()
             rows = self._rows()
         self._inv("backup", "backup", "--env=demo")
-        broken = self._build("build v3, broken in a way that its tests miss", self._variant_three())
+        third = make_variant(APPLICATION, self._sources / "v3", BROKEN)
+        # Not into dist/, where it would be the newest, and the next `inv deploy` would take it.
+        apart = f"--out={self._sources / 'dist'}"
+        broken = self._build("build v3, broken in a way that its tests miss", third, apart, key="path")
         self._deploy("deploy v3: fails its health check", broken, expected=ROLLED_BACK)
         self._disaster(rows)
         self._inv("plan: nothing to do", "plan", "--env=demo", f"--release={second}")
@@ -81,25 +93,22 @@ class Story:
             say("\n".join(f"           {row}" for row in found.splitlines()))
 
     def figures(self) -> Snapshot | None:
-        """What users met, None if the story never got so far."""
-        return self._figures()
+        """What users met so far, None while there are none."""
+        return self._traffic.snapshot() if self._traffic else None
 
     @property
     def lab(self) -> Lab:
         assert self._lab is not None, "the lab comes first"
         return self._lab
 
-    def _figures(self) -> Snapshot | None:
-        return self._traffic.snapshot() if self._traffic else None
-
-    def _variant_three(self) -> Path:
-        return make_variant(APPLICATION, self._sources / "v3", (*SECOND, *BROKEN))
-
-    def _build(self, name: str, source: Path) -> str:
-        """The release's id."""
+    def _build(self, name: str, source: Path, *flags: str, key: str = "id") -> str:
+        """What `inv build` says of the release under `key`."""
         where = () if source == APPLICATION else (f"--source={source}",)
-        text = self._inv(name, "build", "--env=demo", *where, "--json", answer=True)
-        release = str(json.loads(text.strip().splitlines()[-1])["id"])
+        text = self._inv(name, "build", "--env=demo", *where, *flags, "--json", answer=True)
+        try:
+            release = str(json.loads(text.strip().splitlines()[-1])[key])
+        except (ValueError, LookupError) as error:
+            raise Unexpected(f"{name}: no {key} in the last line of its answer: {text!r}") from error
         say(f"           release {release}")
         return release
 
@@ -113,7 +122,10 @@ class Story:
     def _add_items(self) -> None:
         connection = KeepAlive(f"{self.lab.address(self.lab.hosts[0])}:80")
         for quantity, name in enumerate(KEPT_ITEMS, start=1):
-            status = connection.request("POST", "/api/items", {"name": name, "quantity": quantity}).status
+            try:
+                status = connection.request("POST", "/api/items", {"name": name, "quantity": quantity}).status
+            except (OSError, http.client.HTTPException) as error:
+                raise Unexpected(f"POST /api/items: {error}") from error
             if status != 201:
                 raise Unexpected(f"POST /api/items: status {status}, not 201")
         connection.close()
@@ -147,23 +159,19 @@ def demonstrate(keep: bool, report: Path | None) -> int:
 
 def _leave(keep: bool) -> None:
     """Take the lab away, or say how to use it; Ctrl-C waits for that, or it would leave half a network."""
+    if states.load(NAME) is None:
+        return
     if keep:
-        say(
-            "\nThe lab stays up. Try:\n"
-            f"  set -a; . {states.folder(NAME)}/environment; set +a\n"
-            "  .venv/bin/inv status\n"
-            "  .venv/bin/inv backup.list\n"
-            "  .venv/bin/inv rollback\n"
-            "  .venv/bin/inv lab.ssh h1\n"
-            "  .venv/bin/inv lab.down"
-        )
+        say(WHAT_TO_TRY.format(environment=states.folder(NAME) / "environment"))
         return
     say("\ntaking the lab away")
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    waiting = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, signal.SIG_IGN) for number in waiting]
     try:
         Lab.remove(NAME, say)
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in zip(waiting, before, strict=True):
+            signal.signal(number, handler)
 
 
 def main(words: Sequence[str]) -> int:

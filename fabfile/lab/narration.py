@@ -7,16 +7,18 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO, cast
+from typing import IO
 
 from fabfile.errors import TurnoutError
 from fabfile.lab.tally import Snapshot
 
 UNDO_SECONDS = 120
+LAST_LINES_SECONDS = 5
 
 
 class Unexpected(TurnoutError):
@@ -57,13 +59,9 @@ class Narrator:
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """What happens in here is one step; a TurnoutError ends it with its exit code, and goes on."""
-        with self._taking(name) as ended:
-            try:
-                yield
-            except TurnoutError as error:
-                ended(error.code)
-                raise
+        """What happens in here is one step; an error in it goes on its way."""
+        with self._taking(name):
+            yield
 
     def command(
         self,
@@ -100,8 +98,9 @@ class Narrator:
         say(f"\n[{self.seconds:6.1f} s] {name}")
         try:
             yield ended
-        except KeyboardInterrupt:
-            ended(130)
+        except BaseException as error:
+            if not status:
+                ended(130 if isinstance(error, KeyboardInterrupt) else 1)
             raise
         finally:
             after, seconds = self._figures(), time.monotonic() - began
@@ -111,7 +110,7 @@ class Narrator:
 
 
 def run_streamed(words: Sequence[str], environment: Mapping[str, str], *, answer: bool = False) -> tuple[int, str]:
-    """Run a command, show its output line by line, indented; return its exit code, and its stdout if that is the `answer`.
+    """Run a command, its output shown indented, line by line; return its exit code and, for the `answer`, its stdout.
 
     It has a session of its own: on Ctrl-C it is asked once to undo what it did, and has two minutes for that.
     """
@@ -126,32 +125,36 @@ def run_streamed(words: Sequence[str], environment: Mapping[str, str], *, answer
             errors="replace",
             start_new_session=True,
         )
-        shown = cast(IO[str], process.stderr if answer else process.stdout)
+        shown = threading.Thread(target=_show, args=(process.stderr if answer else process.stdout,), daemon=True)
+        shown.start()
         try:
-            _show(shown)
             status = process.wait()
         except KeyboardInterrupt:
-            _interrupt(process, shown)
+            _interrupt(process)
             raise
         finally:
-            shown.close()
+            # Not for ever: a program that the command left behind may hold its output open.
+            shown.join(LAST_LINES_SECONDS)
         kept.seek(0)
         return status, kept.read()
 
 
 def _show(output: IO[str]) -> None:
-    for line in output:
-        say(f"           {line.rstrip()}")
+    with output:
+        for line in output:
+            say(f"           {line.rstrip()}")
 
 
-def _interrupt(process: subprocess.Popen[str], output: IO[str]) -> None:
+def _interrupt(process: subprocess.Popen[str]) -> None:
     say(
         f"           Ctrl-C: the command undoes what it did, for at most {UNDO_SECONDS} s; Ctrl-C again ends it at once"
     )
     try:
-        process.send_signal(signal.SIGINT)
-        _show(output)
+        # To all of them, as a terminal does it.
+        os.killpg(process.pid, signal.SIGINT)
         process.wait(UNDO_SECONDS)
     except (KeyboardInterrupt, subprocess.TimeoutExpired):
         os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    except ProcessLookupError:
         process.wait()

@@ -23,11 +23,16 @@ class Edit:
 
 # The page and a hashed asset differ, as in most releases.
 SECOND = (
+    Edit("package.json", '"version": "1.0.0"', '"version": "2.0.0"'),
     Edit("web/index.html", "<h1>Stock list</h1>", "<h1>Stock list, second edition</h1>"),
     Edit("web/app.css", "--accent: #2563eb", "--accent: #0d9488"),
 )
-# Its tests have no database, so they see no healthy answer, and pass: only a host can find this out.
-BROKEN = (Edit("server.js", "report.status === 'ok' ? 200 : 503", "report.status === 'ok' ? 500 : 503"),)
+# The application's tests have no database, so they see no healthy answer, and pass: only a host can find this out.
+BROKEN = (
+    *SECOND,
+    Edit("package.json", '"version": "2.0.0"', '"version": "3.0.0"'),
+    Edit("server.js", "report.status === 'ok' ? 200 : 503", "report.status === 'ok' ? 500 : 503"),
+)
 
 
 def make_variant(application: Path, folder: Path, edits: Sequence[Edit]) -> Path:

@@ -64,7 +64,7 @@ def _users(found: Snapshot | None) -> list[str]:
     sockets = found.sockets
     lines = [
         f"requests    {found.requests} sent, {found.failed} failed",
-        f"WebSockets  {sockets.opened} opened, {sockets.echoes} echoes, {sockets.moved} moved, {sockets.dropped} dropped",
+        f"WebSockets  {sockets.echoes} echoes, {sockets.moved} moved, {sockets.dropped} dropped",
         f"releases    {_counted(found.releases)}",
         f"outage      {found.outage.seconds:.1f} s, answered meanwhile: {_counted(found.outage.statuses)}",
     ]

@@ -57,22 +57,26 @@ class Server:
             autocommit=True,
         )
 
-    def ask(self, name: str, query: LiteralString, *values: object, **names: str) -> list[tuple[Any, ...]]:
-        """The rows of one statement in the database `name`; `{keyword}` in it becomes a quoted name."""
+    def ask(self, database: str, query: LiteralString, /, *values: object, **names: str) -> list[tuple[Any, ...]]:
+        """The rows of one statement in `database`; `{keyword}` in it becomes a quoted name."""
         identifiers = {key: sql.Identifier(value) for key, value in names.items()}
-        with self.connect(name) as connection:
+        with self.connect(database) as connection:
             cursor = connection.execute(sql.SQL(query).format(**identifiers), values or None)
             return cursor.fetchall() if cursor.description else []
 
     def fill(self, name: str, rows: int = 100) -> None:
-        """Three tables, one of them with an awkward name and one with `rows` rows of about 700 incompressible bytes."""
+        """Three tables, one of them with an awkward name and one with `rows` rows as of `grow`."""
         self.ask(name, "CREATE TABLE items (id int PRIMARY KEY, label text); ALTER TABLE items OWNER TO app")
         self.ask(name, "INSERT INTO items SELECT i, 'item ' || i FROM generate_series(1, 1000) i")
         self.ask(name, 'CREATE SCHEMA "Odd.one"; CREATE TABLE "Odd.one"."a b" (t text)')
         self.ask(name, "CREATE TABLE large (id int, noise text)")
+        self.grow(name, rows)
+
+    def grow(self, name: str, rows: int) -> None:
+        """More rows in `large`, of about 700 bytes that hardly compress; 60,000 are more than all buffers hold."""
         noise: LiteralString = (
-            "INSERT INTO large SELECT i, (SELECT string_agg(md5(i::text || j), '') FROM generate_series(1, 22) j)"
-            " FROM generate_series(1, %s) i"
+            "INSERT INTO large SELECT i, (SELECT string_agg(md5(i::text || j || random()), '')"
+            " FROM generate_series(1, 22) j) FROM generate_series(1, %s) i"
         )
         self.ask(name, noise, rows)
 

@@ -173,7 +173,7 @@ def test_a_slow_line_is_late_and_narrow_both_ways(lab: Lab, slow_line: str) -> N
 def test_up_twice_is_up_once(lab: Lab) -> None:
     said: list[str] = []
     assert Lab.up(lab.state.name, hosts=2, s3="moto", say=said.append).state == lab.state
-    assert said == [f"lab {lab.state.name} is up already"]
+    assert said[-1] == f"lab {lab.state.name} is up already"
     with pytest.raises(Refused, match="not 3"):
         Lab.up(lab.state.name, hosts=3)
 

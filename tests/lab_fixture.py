@@ -15,14 +15,18 @@ def _say(line: str) -> None:
     sys.stderr.write(f"{line}\n")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--s3", default="moto", help="the lab's S3 server: moto (quick) or ceph (strict)")
+
+
 @pytest.fixture(scope="session")
-def lab() -> Iterator[Lab]:
+def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
     """Two web hosts, db and s3; tests leave every node up, connected and at full speed.
 
     A session that was killed leaves its lab; the next `up` finds that the process in its name is gone and removes it.
     """
     name = f"test-{os.getpid()}"
     try:
-        yield Lab.up(name, hosts=2, s3="moto", say=_say)
+        yield Lab.up(name, hosts=2, s3=request.config.getoption("--s3"), say=_say)
     finally:
         Lab.remove(name)

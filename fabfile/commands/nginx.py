@@ -25,9 +25,13 @@ reload() { sudo -n /usr/sbin/nginx -t 2>&1 && sudo -n /usr/bin/systemctl reload 
 """
 
 INSTALL = r"""
+cat > "$site.new"
+if cmp -s "$site.new" "$site" && [ "$(generation)" = "$wanted" ]; then
+    rm -f "$site.new"
+    exit 0
+fi
 tested=$(sudo -n /usr/sbin/nginx -t 2>&1) ||
     fail "nginx refuses the configuration that is there already; mend it first" "$tested"
-cat > "$site.new"
 sync "$site.new"
 [ ! -e "$site" ] || cp -p "$site" "$site.before"
 mv "$site.new" "$site"

@@ -88,13 +88,14 @@ class LocalHost:
                     os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
             feeder.join(1)
-            process.stdin.close()
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.close()
             process.stdout.close()
             process.stderr.close()
-        if status:
-            raise failure(self.name, script, status if status > 0 else 128 - status, tail, bytes(stderr))
         if errors:
             raise errors[0]
+        if status:
+            raise failure(self.name, script, status if status > 0 else 128 - status, tail, bytes(stderr))
 
 
 def _feed(process: subprocess.Popen[bytes], chunks: Iterator[bytes], errors: list[Exception]) -> None:

@@ -73,7 +73,8 @@ def swap_database(scope: Scope, target: Target) -> OperatorStep:
     database, beside, kept = _database(scope), beside_name(scope, target), kept_name(scope, target)
 
     def work(run: Run) -> None:
-        database.carry_over(database.live, beside)
+        if database.exists(beside):
+            database.carry_over(database.live, beside)
         database.swap(database.live, beside, kept)
         run.emit(Note(f"the former database is kept as {kept}"))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import shutil
 import signal
 import time
@@ -144,7 +145,8 @@ def test_a_reload_that_nginx_does_not_take_is_noticed_and_put_back(
         project.lab.execute("h1", "bash", "-c", "kill $(cat /run/squatter)")
     assert "8088" in failed.err
     assert {release for _, release in project.live().values()} == {first}
-    assert [line for line in visitor.failures if "Connection" not in line] == []
+    # A reload closes kept connections, which a client may notice; an answer that is no answer nobody may get.
+    assert [line for line in visitor.failures if re.search(r": \d{3}$", line)] == []
 
 
 def test_an_unknown_and_a_changed_host_key_are_refused_and_trust_mends_it(

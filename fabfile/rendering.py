@@ -101,5 +101,5 @@ def environment_file(secrets: Mapping[str, SecretStr]) -> bytes:
 def configuration_digest(environment: Environment, secrets: Mapping[str, SecretStr]) -> str:
     """A digest of what a slot is configured with beside its release: a change of it is worth a deploy."""
     plain = [environment.process.model_dump_json(exclude={"ports"}), json.dumps(environment.env, sort_keys=True)]
-    plain.append(json.dumps(environment.release.shared))
+    plain.append(json.dumps([environment.release.shared, environment.release.assets]))
     return hashlib.sha256("\0".join(plain).encode() + b"\0" + environment_file(secrets)).hexdigest()[:16]

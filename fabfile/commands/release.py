@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from fabfile.commands.shell import bind
+from fabfile.config.schema import ReleaseSettings
 from fabfile.model.observed import Slot
 from fabfile.model.paths import Paths
 from fabfile.model.script import Script
@@ -41,6 +42,16 @@ tar -x -p --no-same-owner -C "$new"
 zstd -q -dc "$archive" | tar -x -m --no-same-owner --no-same-permissions -C "$new"
 cd "$new"
 sha256sum --quiet --strict -c .turnout/checksums || fail "the unpacked release differs from its manifest"
+for path in "${assets[@]}"; do
+    [ -d "$path" ] || continue
+    mkdir -p "$bridge/$path"
+    differing=$(diff -rq "$path" "$bridge/$path" | sed -n 's/^Files \(.*\) and .* differ$/\1/p' || true)
+    [ -z "$differing" ] ||
+        fail "an asset's content changed but its name did not; release.assets is for hashed names" "$differing"
+    cp -r -l -n "$path/." "$bridge/$path/"
+    rm -rf "${path:?}"
+    ln -s "$bridge/$path" "$path"
+done
 for path in "${linked[@]}"; do
     mkdir -p "$shared/$path" "$(dirname "$path")"
     rm -rf "${path:?}"
@@ -85,6 +96,10 @@ RECORD = r"""
 printf '%s\n' "$entry" >> "$state/history.jsonl"
 sync "$state/history.jsonl" "$slots/$slot/.turnout"
 rm -rf "$slots/.blue.kept" "$slots/.green.kept"
+if cd "$bridge" 2>/dev/null; then
+    find . -type f -mtime +30 -printf '%P\n' | { grep -vxFf <(cut -c67- "$slots"/*/.turnout/checksums) || true; } |
+        while IFS= read -r asset; do rm -f "$asset"; done
+fi
 cd "$releases" 2>/dev/null || exit 0
 kept=$(sed -n 's/^release=//p' "$slots"/*/.turnout/slot 2>/dev/null || true)
 ls -1t -- *.tar.zst 2>/dev/null | tail -n "+$((keep + 1))" | while read -r archive; do
@@ -104,15 +119,21 @@ def forget(paths: Paths, run: str, release: str) -> Script:
     return Script(bind(FORGET, releases=paths.releases, run=run, id=release), timeout=60, mutates=True)
 
 
-def unpack(paths: Paths, slot: Slot, release: str, shared: tuple[str, ...], control: bytes) -> Script:
-    """Unpack beside the slot and verify every file; `control` is the archive made by `control_archive`."""
+def unpack(paths: Paths, slot: Slot, release: str, settings: ReleaseSettings, control: bytes) -> Script:
+    """Unpack beside the slot and verify every file; `control` is the archive made by `control_archive`.
+
+    Shared directories become links to what outlives a release, and assets links to those of all releases together: a
+    page from one release may ask the other for its files, before and after a switch.
+    """
     text = bind(
         UNPACK,
         slots=f"{paths.root}/slots",
         slot=slot,
         archive=f"{paths.releases}/{release}.tar.zst",
         shared=paths.shared,
-        linked=shared,
+        linked=settings.shared,
+        assets=settings.assets,
+        bridge=paths.assets,
     )
     return Script(text, timeout=900, mutates=True, stdin=control)
 
@@ -155,6 +176,7 @@ def record(paths: Paths, slot: Slot, entry: str, keep: int) -> Script:
         state=paths.state,
         entry=entry,
         releases=paths.releases,
+        bridge=paths.assets,
         keep=keep,
     )
     return Script(text, timeout=300, mutates=True)

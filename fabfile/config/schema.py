@@ -115,6 +115,8 @@ class ReleaseSettings(Section):
     """How many release archives stay on each host, the live and the previous one always among them."""
     shared: tuple[RelativePath, ...] = ()
     """Directories that outlive a release; linked into each slot from the shared directory."""
+    assets: tuple[RelativePath, ...] = ()
+    """Directories of files whose names change with their content; those of former releases are served on."""
     migrate: tuple[PlainText, ...] = ()
     """The application's own migration command, run once, on the first app host, before the start."""
     migrate_timeout: Duration = 600.0

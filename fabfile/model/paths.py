@@ -34,6 +34,11 @@ class Paths:
         return f"{self.root}/shared"
 
     @property
+    def assets(self) -> str:
+        """The assets of all releases together; only ever added to, but for what is old and unused."""
+        return f"{self.root}/assets"
+
+    @property
     def logs(self) -> str:
         return f"{self.root}/logs"
 

@@ -28,7 +28,7 @@ def unpack(target: Target) -> HostStep:
     """Unpack and verify the release beside the idle slot, with its environment and process file."""
     doing = {
         host.host: commands.unpack(
-            target.paths, host.slot, target.plan.release, target.environment.release.shared, _control(target, host)
+            target.paths, host.slot, target.plan.release, target.environment.release, _control(target, host)
         )
         for host in target.plan.hosts
     }

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from fabfile.commands import release
+from fabfile.config.schema import ReleaseSettings
 from fabfile.errors import RemoteError
 from fabfile.model.paths import Paths
 from fabfile.remote.local import LocalHost
@@ -70,7 +71,7 @@ def test_a_release_is_unpacked_verified_and_linked_to_what_is_shared(paths: Path
     files = {"server.js": b"new", "uploads/.keep": b""}
     Path(paths.releases).mkdir()
     Path(paths.releases, "1.0.tar.zst").write_bytes(archive(files))
-    HOST.run(release.unpack(paths, "green", "1.0", ("uploads",), control(files)))
+    HOST.run(release.unpack(paths, "green", "1.0", ReleaseSettings(shared=("uploads",)), control(files)))
     new = Path(paths.root, "slots", ".green.new")
     assert (new / "server.js").read_text() == "new"
     assert (new / "uploads").resolve() == Path(paths.shared, "uploads").resolve()
@@ -87,7 +88,7 @@ def test_a_tree_that_differs_from_its_manifest_is_refused(paths: Paths, damage: 
     Path(paths.releases).mkdir()
     Path(paths.releases, "1.0.tar.zst").write_bytes(packed[: len(packed) // 2] if damage == "cut" else packed)
     with pytest.raises(RemoteError):
-        HOST.run(release.unpack(paths, "green", "1.0", (), control(files)))
+        HOST.run(release.unpack(paths, "green", "1.0", ReleaseSettings(), control(files)))
     assert content(paths, "green") is None
     HOST.run(release.discard(paths, "green"))
     assert list(Path(paths.root, "slots").iterdir()) == []
@@ -140,3 +141,42 @@ def test_recording_keeps_the_newest_archives_and_those_in_use(paths: Paths) -> N
     assert sorted(f.name[0] for f in Path(paths.releases).iterdir()) == ["1", "7", "8", "9"]
     assert Path(paths.state, "history.jsonl").read_text() == '{"verb":"deploy"}\n'
     assert Path(paths.root, "slots/green/.turnout/proven").exists()
+
+
+def unpacked(paths: Paths, slot: str, version: str, files: dict[str, bytes]) -> Path:
+    """A slot's new tree of a release with assets."""
+    Path(paths.releases).mkdir(exist_ok=True)
+    Path(paths.releases, f"{version}.tar.zst").write_bytes(archive(files))
+    settings = ReleaseSettings(assets=("public/assets",))
+    HOST.run(release.unpack(paths, "green" if slot == "green" else "blue", version, settings, control(files)))
+    return Path(paths.root, "slots", f".{slot}.new")
+
+
+def test_assets_are_served_from_the_release_before_and_after_a_switch(paths: Paths) -> None:
+    old = unpacked(
+        paths, "blue", "1.0", {"server.js": b"1", "public/assets/app.111.js": b"one", "public/assets/x.js": b"x"}
+    )
+    new = unpacked(
+        paths, "green", "2.0", {"server.js": b"2", "public/assets/app.222.js": b"two", "public/assets/x.js": b"x"}
+    )
+    for tree in (old, new):
+        found = {file.name: file.read_bytes() for file in (tree / "public" / "assets").iterdir()}
+        assert found == {"app.111.js": b"one", "app.222.js": b"two", "x.js": b"x"}
+
+
+def test_an_asset_that_changes_under_its_name_is_refused(paths: Paths) -> None:
+    unpacked(paths, "blue", "1.0", {"public/assets/app.js": b"one"})
+    with pytest.raises(RemoteError, match="its name did not"):
+        unpacked(paths, "green", "2.0", {"public/assets/app.js": b"two"})
+
+
+def test_only_old_assets_that_no_slot_lists_are_removed(paths: Paths) -> None:
+    tree(paths, "green", "r2", "new")
+    Path(paths.root, "slots/green/.turnout/checksums").write_text(f"{'0' * 64}  public/old-but-used.js\n")
+    Path(paths.assets, "public").mkdir(parents=True)
+    for name, days in (("old.js", 40), ("old-but-used.js", 40), ("young.js", 2)):
+        file = Path(paths.assets, "public", name)
+        file.touch()
+        os.utime(file, (file.stat().st_mtime - days * 86400,) * 2)
+    HOST.run(release.record(paths, "green", "{}", keep=3))
+    assert sorted(file.name for file in Path(paths.assets, "public").iterdir()) == ["old-but-used.js", "young.js"]

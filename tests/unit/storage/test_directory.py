@@ -77,7 +77,7 @@ def test_a_folder_where_an_object_should_be_is_told(folder: Path) -> None:
     store = DirectoryStore(folder)
     store.put("a/b", b"")
     for wrong in ("a", "a/b/c"):
-        with pytest.raises(StorageError, match="directory|exists"):
+        with pytest.raises(StorageError, match=r"directory|exists"):
             store.put(wrong, b"")
     assert [found.key for found in store.list("")] == ["a/b"]
     assert list((folder / ".incoming").iterdir()) == []

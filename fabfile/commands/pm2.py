@@ -9,6 +9,7 @@ from fabfile.model.observed import Process, Slot
 from fabfile.model.paths import Paths
 from fabfile.model.script import Script
 
+# A daemon that is started here keeps its directory, so it must not be a slot's, which is renamed and removed.
 # A pm2 call while `pm2 resurrect` still boots starts a second daemon and hangs; what it starts must not inherit locks
 # or our environment, which PM2 would write to its dump.
 PM2 = r"""
@@ -48,7 +49,7 @@ mkdir -p "$logs"
 for log in "$logs/$slot.out.log" "$logs/$slot.err.log"; do
     [ ! -e "$log" ] || mv -f "$log" "$log.1"
 done
-cd "$directory"
+cd /
 pm2 start "$directory/.turnout/ecosystem.json" > /dev/null || fail "pm2 start failed for $name" \
     "$(tail -n 20 "$PM2_HOME/pm2.log" 2>/dev/null)"
 sync -f "$directory"

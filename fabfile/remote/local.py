@@ -48,6 +48,7 @@ class LocalHost:
         """Nothing is held open."""
 
     def _chunks(self, script: Script, stdin: Iterable[bytes] | None, stderr: bytearray) -> Iterator[bytes]:
+        started = time.monotonic()
         process = subprocess.Popen(
             ["bash", "-c", command(script.timeout)],
             stdin=subprocess.PIPE,
@@ -82,6 +83,7 @@ class LocalHost:
                         tail = (tail + data)[-CHUNK:]
                         yield data
             status = process.wait()
+            seconds = time.monotonic() - started
         finally:
             if process.poll() is None:
                 with contextlib.suppress(ProcessLookupError):
@@ -95,7 +97,7 @@ class LocalHost:
         if errors:
             raise errors[0]
         if status:
-            raise failure(self.name, script, status if status > 0 else 128 - status, tail, bytes(stderr))
+            raise failure(self.name, script, status if status > 0 else 128 - status, seconds, tail, bytes(stderr))
 
 
 def _feed(process: subprocess.Popen[bytes], chunks: Iterator[bytes], errors: list[Exception]) -> None:

@@ -48,20 +48,24 @@ def _file(script: Script) -> Iterator[bytes]:
             yield piece
 
 
-def failure(host: str, script: Script, status: int, stdout: bytes, stderr: bytes) -> RemoteError:
+def failure(host: str, script: Script, status: int, seconds: float, stdout: bytes, stderr: bytes) -> RemoteError:
     """The error for a script that ended with `status`: its own words, its last 100 lines, a hint for a known cause."""
     lines = (stderr or stdout).decode(errors="replace").strip().splitlines()[-100:]
-    if status in TIMED_OUT:
+    if status in TIMED_OUT and seconds >= script.timeout - 1:  # a program that is killed has these statuses, too
         return RemoteTimeout(
-            host, f"did not end within {script.timeout:.0f} s and was killed", details=lines, status=status
+            host,
+            f"did not end within {script.timeout:.0f} s and was killed",
+            f"see what keeps {host} busy, then run it again",
+            lines,
+            status,
         )
     fact = lines[0] if lines else f"ended with status {status}"
-    return RemoteError(host, fact, _hint(" ".join(lines)), lines[1:], status)
+    return RemoteError(host, fact, _hint(host, " ".join(lines)), lines[1:], status)
 
 
-def _hint(text: str) -> str:
+def _hint(host: str, text: str) -> str:
     if "No space left on device" in text:
         return "free some space on that host, or lower release.keep"
     if re.search(r"sudo: .*(password is required|not allowed)", text):
         return "the deploy user needs sudo without a password for: nginx -t, systemctl reload nginx"
-    return ""
+    return f"see what {host} says of itself, then run it again; inv status shows its state"

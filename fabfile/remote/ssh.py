@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import select
 import socket
 import threading
 import time
@@ -19,12 +18,12 @@ import paramiko
 from fabfile.errors import Interrupted, RemoteError, Unreachable
 from fabfile.model.script import Result, Script
 from fabfile.remote import host_keys
-from fabfile.remote.program import CHUNK, GRACE, command, failure, payload
+from fabfile.remote.exchange import Exchange
+from fabfile.remote.program import GRACE, command, payload
 from fabfile.remote.tunnel import tunnel
 
 KEEPALIVE = 10
-"""Seconds between keepalives; a silent connection is given up after SILENCE."""
-SILENCE = 60.0
+"""Seconds between keepalives."""
 CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
 
 
@@ -173,17 +172,17 @@ class SshHost:
         if self._interrupted.is_set():
             raise Interrupted(f"{self.name}: interrupted")
         channel = self._open_channel()
-        call = _Call(self.name, channel, script, stderr, self._interrupted)
+        call = Exchange(self.name, channel, script, stderr, self._interrupted)
         try:
             channel.exec_command(command(script.timeout))
-            yield from call.exchange(payload(script, stdin))
+            yield from call.chunks(payload(script, stdin))
         except (OSError, EOFError, paramiko.SSHException) as error:
             raise Unreachable(
                 self.name, f"the connection broke: {error or 'closed'}", "look again: inv status"
             ) from error
         finally:
             if not channel.exit_status_ready():
-                self._end(call.group)
+                self._end(call.learn_group())
             channel.close()
 
     def _end(self, group: str) -> None:
@@ -196,77 +195,6 @@ class SshHost:
                 channel.settimeout(GRACE)
                 channel.exec_command(f"kill -TERM -- -{int(group)}; sleep 0.2; kill -KILL -- -{int(group)}")
                 channel.recv_exit_status()
-
-
-class _Call:
-    """One program on one channel: what goes in, what comes out, and its process group's id."""
-
-    def __init__(
-        self, host: str, channel: paramiko.Channel, script: Script, stderr: bytearray, interrupted: threading.Event
-    ) -> None:
-        self.group = ""
-        self._host, self._channel, self._script, self._stderr = host, channel, script, stderr
-        self._interrupted = interrupted
-        self._feed_error: list[BaseException] = []
-        self._channel.settimeout(SILENCE)
-
-    def exchange(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
-        feeder = threading.Thread(target=self._feed, args=(chunks,), daemon=True)
-        feeder.start()
-        deadline = time.monotonic() + self._script.timeout + GRACE + SILENCE
-        head, tail = b"", b""
-        while not self._done():
-            if self._interrupted.is_set():
-                raise Interrupted(f"{self._host}: interrupted")
-            if self._feed_error:
-                raise self._feed_error[0]
-            if time.monotonic() > deadline or not self._channel.get_transport().is_active():
-                raise Unreachable(self._host, "the connection went silent", "look again: inv status")
-            data = self._read()
-            if self.group and data:
-                tail = (tail + data)[-CHUNK:]
-                yield data
-            elif data:
-                head, newline, rest = (head + data).partition(b"\n")
-                self.group = head.decode() if newline else ""
-                if newline and rest:
-                    tail = rest[-CHUNK:]
-                    yield rest
-        status = self._channel.recv_exit_status()
-        if status == -1 and not self._channel.get_transport().is_active():
-            raise Unreachable(self._host, "the connection broke before the command ended", "look again: inv status")
-        if status:
-            raise failure(self._host, self._script, status if status > 0 else 137, tail, bytes(self._stderr))
-        if self._feed_error:
-            raise self._feed_error[0]
-
-    def _done(self) -> bool:
-        channel = self._channel
-        unread = channel.recv_ready() or channel.recv_stderr_ready()
-        return channel.exit_status_ready() and bool(channel.eof_received) and not unread
-
-    def _read(self) -> bytes:
-        channel = self._channel
-        if channel.recv_stderr_ready():
-            self._stderr += channel.recv_stderr(1 << 16)
-            del self._stderr[: max(0, len(self._stderr) - (1 << 20))]
-        if channel.recv_ready():
-            return channel.recv(1 << 18)
-        if not channel.recv_stderr_ready() and not self._done():
-            select.select([channel], [], [], 0.1 if channel.eof_received else 0.2)
-            if channel.eof_received and not channel.exit_status_ready():
-                channel.status_event.wait(0.05)
-        return b""
-
-    def _feed(self, chunks: Iterator[bytes]) -> None:
-        try:
-            for chunk in chunks:
-                self._channel.sendall(chunk)
-            self._channel.shutdown_write()
-        except (OSError, EOFError):
-            pass  # the program or the connection ended first; the reading side says which
-        except BaseException as error:
-            self._feed_error.append(error)
 
 
 def _secure(connection: fabric.Connection, trusted: paramiko.HostKeys, timeout: float) -> None:

@@ -26,6 +26,9 @@ def unchanged(project: Project) -> Iterator[None]:
     def look() -> object:
         document = project.inv("status", "--json").document
         kept = ("live", "slots", "site", "generation", "maintenance", "releases", "lease")
+        for seen in document.values():
+            for process in filter(None, (slot["process"] for slot in seen["slots"].values())):
+                del process["pid"]  # a slot that was stopped and brought back has another
         return {name: {key: seen[key] for key in kept} for name, seen in document.items()}
 
     before = look()

@@ -43,6 +43,9 @@ done
 [ ! -e "$maintenance" ] || echo yes | item maintenance
 (curl -sf --max-time 3 "http://127.0.0.1:$status_port/generation" || true) | item generation
 (ss -Hltnp || true) | item ports
+for pid in $(ss -Hltnp | sed -n 's/.*pid=\([0-9]*\).*/\1/p' | sort -u); do
+    case "$(readlink "/proc/$pid/cwd" || true)" in "$root/slots"/*) echo "$pid" ;; esac
+done | item ours
 (cd "$root/releases" 2>/dev/null && ls -1t | sed -n 's/\.tar\.zst$//p' || true) | item releases
 if [ -s "$root/.turnout/lease" ]; then
     { cat "$root/.turnout/lease"; echo "age=$(( $(date +%s) - $(stat -c %Y "$root/.turnout/lease") ))"; } | item lease
@@ -95,7 +98,7 @@ def parse(host: str, paths: Paths, stdout: str) -> Observed:
         maintenance="maintenance" in items,
         site=items.get("site", ""),
         generation=items.get("generation", "").strip(),
-        ports=_ports(items["ports"]),
+        ports=_ports(items["ports"], frozenset(items["ours"].split())),
         releases=tuple(items["releases"].split()),
         lease=_lease(_pairs(items.get("lease", ""))),
         last_run=_last_run(items["journal"]),
@@ -131,13 +134,15 @@ def _slot(text: str, processes: tuple[Process, ...], name: str) -> SlotState:
     return SlotState(pairs.get("release"), int(port) if port else None, pairs.get("configuration", ""), proven, process)
 
 
-def _ports(text: str) -> dict[int, str]:
+def _ports(text: str, ours: frozenset[str]) -> dict[int, str]:
+    """Who listens where, but for what runs from one of our slots."""
     ports = {}
     for line in text.splitlines():
         fields = line.split()
         if len(fields) >= 4 and (port := fields[3].rpartition(":")[2]).isdigit():
             owner = re.search(r'\("([^"]+)",pid=(\d+)', line)
-            ports[int(port)] = f"{owner.group(1)} (pid {owner.group(2)})" if owner else "another user's program"
+            if owner is None or owner.group(2) not in ours:
+                ports[int(port)] = f"{owner.group(1)} (pid {owner.group(2)})" if owner else "another user's program"
     return ports
 
 

@@ -30,6 +30,14 @@ pm2_list() {
         "$node" -e 'const l = JSON.parse(require("fs").readFileSync(0)); console.log(JSON.stringify(l.map(p =>
             [p.name, p.pid || 0, p.pm2_env.status, p.pm2_env.restart_time])))'
 }
+# What outlived a PM2 daemon that was killed still holds its slot's port; nobody else is ever ended here.
+end_orphan() {
+    local pid=$(ss -Hltnp "sport = :$1" | sed -n 's/.*pid=\([0-9]*\).*/\1/p' | head -n 1) left=100
+    case "$(readlink "/proc/${pid:-none}/cwd" || true)" in "$slots"/*) ;; *) return 0 ;; esac
+    kill -INT "$pid"
+    while kill -0 "$pid" 2> /dev/null && [ "$left" -gt 0 ]; do sleep 0.1; left=$((left - 1)); done
+    kill -KILL "$pid" 2> /dev/null || true
+}
 pm2_save() {
     pm2 save --force > /dev/null || fail "pm2 save failed, so a reboot would not bring the right slot back"
     chmod 600 "$PM2_HOME/dump.pm2"
@@ -43,6 +51,7 @@ pm2_save() {
 
 START = r"""
 pm2 delete "$name" > /dev/null 2>&1 || true
+end_orphan "$port"
 taken=$(ss -Hltnp "sport = :$port")
 [ -z "$taken" ] || fail "port $port is taken by another program, so $name cannot start" "$taken"
 mkdir -p "$logs"
@@ -64,10 +73,9 @@ pm2_save "$name"
 """
 
 STOP = r"""
-for name in "${gone[@]}"; do
-    case "$(pm2_list)" in *"[\"$name\","*) pm2 delete "$name" > /dev/null ;; esac
-done
-pm2_save "${names[@]}"
+case "$(pm2_list)" in *"[\"$name\","*) pm2 delete "$name" > /dev/null ;; esac
+end_orphan "$port"
+pm2_save "${keep[@]}"
 """
 
 
@@ -82,8 +90,8 @@ def _script(body: str, timeout: float, node: str, pm2: str, **values: str | int 
 
 def start(paths: Paths, slot: Slot, port: int, node: str, pm2: str) -> Script:
     """Start the slot afresh (delete and start: PM2 ignores a changed directory); a reboot brings back all that runs."""
-    values = {"name": paths.process(slot), "slot": slot, "directory": paths.slot(slot), "logs": paths.logs}
-    return _script(START + SAVE, 150, node, pm2, port=port, **values)
+    values = {"name": paths.process(slot), "slot": slot, "slots": f"{paths.root}/slots", "logs": paths.logs}
+    return _script(START + SAVE, 150, node, pm2, port=port, directory=paths.slot(slot), **values)
 
 
 def start_unless_online(paths: Paths, slot: Slot, port: int, node: str, pm2: str) -> Script:
@@ -94,6 +102,9 @@ def start_unless_online(paths: Paths, slot: Slot, port: int, node: str, pm2: str
     return Script(text, script.timeout + check.timeout, mutates=True, library=PM2)
 
 
-def stop(gone: tuple[str, ...], keep: tuple[str, ...], stop_timeout: float, node: str, pm2: str) -> Script:
-    """Stop the processes `gone` gracefully and save the list, in which `keep` must be found."""
-    return _script(STOP, 120 + stop_timeout * len(gone), node, pm2, gone=gone, names=keep)
+def stop(
+    paths: Paths, slot: Slot, port: int, keep: tuple[str, ...], stop_timeout: float, node: str, pm2: str
+) -> Script:
+    """Stop the slot gracefully (seconds) and save the list, in which the processes `keep` must be found."""
+    values = {"name": paths.process(slot), "slots": f"{paths.root}/slots"}
+    return _script(STOP, 120 + stop_timeout, node, pm2, port=port, keep=keep, **values)

@@ -74,7 +74,10 @@ class HistoryEntry:
 
 @dataclass(frozen=True)
 class Observed:
-    """A host as it is now. Paths are absolute; sizes are bytes; `clock` is the host's Unix time in seconds."""
+    """A host as it is now. Paths are absolute; sizes are bytes; `clock` is the host's Unix time in seconds.
+
+    `ports` tells who listens where, the application's own slots left out.
+    """
 
     host: str
     user: str

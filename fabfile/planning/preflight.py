@@ -60,6 +60,6 @@ def host_problems(seen: Observed, environment: Environment, needed_bytes: int, f
 
 def _port_problem(seen: Observed, environment: Environment, slot: Slot) -> list[str]:
     port = getattr(environment.process.ports, slot)
-    if port in seen.ports and not seen.slots[slot].online:
+    if port in seen.ports:
         return [f"port {port} of slot {slot} is taken by {seen.ports[port]}; stop it, or change process.ports.{slot}"]
     return []

@@ -63,15 +63,15 @@ def _start_new(target: Target, host: HostPlan) -> Script:
 
 
 def _stop_new(target: Target, host: HostPlan) -> Script:
-    new = (target.paths.process(host.slot),)
-    return pm2.stop(new, (), target.environment.process.stop_timeout, host.node, host.pm2)
+    limit = target.environment.process.stop_timeout
+    return pm2.stop(target.paths, host.slot, host.port, (), limit, host.node, host.pm2)
 
 
 def _stop_old(target: Target, host: HostPlan, new_runs: bool = True) -> Script:
-    assert host.previous
+    assert host.previous and host.previous_port
     keep = (target.paths.process(host.slot),) if new_runs else ()
-    gone = (target.paths.process(host.previous),)
-    return pm2.stop(gone, keep, target.environment.process.stop_timeout, host.node, host.pm2)
+    limit = target.environment.process.stop_timeout
+    return pm2.stop(target.paths, host.previous, host.previous_port, keep, limit, host.node, host.pm2)
 
 
 def _prove(target: Target, host: HostPlan) -> Script:

@@ -33,8 +33,10 @@ def create(
         scope = session.recovery
         with session.lease("backup", reason, duration(lock_wait, "--lock-wait")):
             live = {seen.live_release for seen in session.observe().values()}
+            if len(live) > 1:
+                reporter.say("the hosts serve different releases, so this backup holds none: database and files only")
             release = live.pop() if len(live) == 1 else None
-            point = save(scope, "full", reason, session.run_id, release)
+            point = save(scope, "full", reason.strip() or "by hand", session.run_id, release)
         reporter.answer(described(point), asdict(point))
 
 

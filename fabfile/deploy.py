@@ -42,7 +42,7 @@ def deploy(
     from fabfile.session import opened
 
     if plan:
-        return _show(reporter, env, release)
+        return _show(reporter, env, release, skip_backup, skip_migrate)
     with opened(env, reporter) as session:
         archive = session.open_release(release)
         session.confirm(yes, f"{archive.manifest.id} is about to be deployed to {session.name}.")
@@ -51,7 +51,7 @@ def deploy(
             target = session.deploy_target(archive, before)
             if target.plan.empty:
                 return reporter.answer(f"nothing to do: {session.name} serves {target.plan.release}", _summary(target))
-            session.carry_out(steps(session, target, skip_backup, skip_migrate), run, before)
+            session.carry_out(steps(session, target, skip_backup, skip_migrate), closing(target), run, before)
         reporter.answer(f"{session.name} serves {target.plan.release}", _summary(target))
     return None
 
@@ -64,7 +64,7 @@ def plan(reporter: Reporter, env: str | None = None, release: str | None = None,
 
 def steps(session: Session, target: Target, skip_backup: bool = False, skip_migrate: bool = False) -> list[Step]:
     """A deploy, from top to bottom."""
-    from fabfile.steps import process, record, recovery, release, traffic
+    from fabfile.steps import process, recovery, release, traffic
 
     table: list[Step] = [
         *([recovery.backup(session.recovery, target)] if target.plan.backup and not skip_backup else []),
@@ -78,12 +78,20 @@ def steps(session: Session, target: Target, skip_backup: bool = False, skip_migr
         traffic.switch(target),
         traffic.drain(target),
         process.settle(target),
-        record.record(target),
     ]
     return [step for step in table if step.hosts]
 
 
-def _show(reporter: Reporter, env: str | None, release: str | None) -> None:
+def closing(target: Target) -> list[Step]:
+    """What follows once everything worked, and is not taken back."""
+    from fabfile.steps import record
+
+    return [record.record(target), record.tidy(target)]
+
+
+def _show(
+    reporter: Reporter, env: str | None, release: str | None, skip_backup: bool = False, skip_migrate: bool = False
+) -> None:
     from fabfile.session import opened
     from fabfile.ui.plan import plan_document, plan_text
 
@@ -91,7 +99,7 @@ def _show(reporter: Reporter, env: str | None, release: str | None) -> None:
         target = session.deploy_target(session.open_release(release), session.observe())
         if target.plan.empty:
             return reporter.answer(f"nothing to do: {session.name} serves {target.plan.release}", _summary(target))
-        table = steps(session, target)
+        table = [*steps(session, target, skip_backup, skip_migrate), *closing(target)]
         reporter.answer(plan_text(target, table), plan_document(target, table))
     return reporter.leave(2)
 

@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fabfile.deploy import closing
 from fabfile.ui.reporter import Reporter
 from fabfile.verb import ENV, JSON, LOCK_WAIT, YES, duration, verb
 
@@ -45,14 +46,14 @@ def rollback(
         with session.lease("rollback", "rollback", wait) as run:
             before = session.observe()
             target = session.rollback_target(before)
-            session.carry_out(quick_steps(target), run, before)
+            session.carry_out(quick_steps(target), closing(target), run, before)
         _answer(session, target)
     return None
 
 
 def quick_steps(target: Target) -> list[Step]:
     """Back to the other slot, from top to bottom."""
-    from fabfile.steps import process, record, traffic
+    from fabfile.steps import process, traffic
 
     table: list[Step] = [
         process.start(target),
@@ -61,14 +62,13 @@ def quick_steps(target: Target) -> list[Step]:
         traffic.switch(target),
         traffic.drain(target),
         process.settle(target),
-        record.record(target),
     ]
     return [step for step in table if step.hosts]
 
 
 def restore_steps(session: Session, target: Target, point: RecoveryPoint) -> list[Step]:
     """Back to a backup, from top to bottom: everything beside first, then frozen for as long as the exchange takes."""
-    from fabfile.steps import process, record, recovery, release, traffic
+    from fabfile.steps import process, recovery, release, traffic
 
     scope = session.recovery
     database = recovery.has_database(point)
@@ -88,11 +88,15 @@ def restore_steps(session: Session, target: Target, point: RecoveryPoint) -> lis
         process.prove(target),
         traffic.site(target),
         traffic.switch(target, frozen=True),
-        traffic.unfreeze(target),
-        process.settle(target),
-        record.record(target),
     ]
     return [step for step in table if step.hosts]
+
+
+def restore_closing(target: Target) -> list[Step]:
+    """From the moment users write again nothing is taken back, or what they wrote would be lost."""
+    from fabfile.steps import traffic
+
+    return [traffic.unfreeze(target), *closing(target)]
 
 
 def _to_backup(session: Session, reference: str, wait: float, yes: bool) -> None:
@@ -103,7 +107,7 @@ def _to_backup(session: Session, reference: str, wait: float, yes: bool) -> None
         with session.lease("rollback", f"rollback to backup {point.number}", wait) as run:
             before = session.observe()
             target = session.deploy_target(archive, before, restore=True)
-            session.carry_out(restore_steps(session, target, point), run, before)
+            session.carry_out(restore_steps(session, target, point), restore_closing(target), run, before)
     _answer(session, target)
 
 

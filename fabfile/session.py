@@ -8,10 +8,11 @@ import secrets
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from fabfile.artifact.archive import Release, open_release, scan
 from fabfile.commands.observe import observe, parse
@@ -23,7 +24,7 @@ from fabfile.engine.lease import held
 from fabfile.engine.run import Run
 from fabfile.engine.runner import carry_out
 from fabfile.engine.step import Step
-from fabfile.errors import BadInput, RemoteError
+from fabfile.errors import BadInput, RemoteError, TurnoutError
 from fabfile.model.observed import Observed
 from fabfile.model.paths import Paths
 from fabfile.planning.comparison import differences
@@ -76,7 +77,8 @@ class Session:
         """Secrets, read when first needed and hidden from all output from then on."""
         found = resolve_all(self.environment, PROJECT, os.environ)
         values = [*found.application.values(), *([found.database_password] if found.database_password else [])]
-        self.reporter.hide(value.get_secret_value() for value in values)
+        plain = [value.get_secret_value() for value in values]
+        self.reporter.hide([*plain, *filter(None, map(_password, plain))])
         return found
 
     @cached_property
@@ -89,9 +91,11 @@ class Session:
             raise BadInput(f"hosts/{self.name}.yml has no backup section", "hosts/example.yml shows one")
         store = S3Store(settings.bucket, settings.region, self.sources.backup_endpoint)
         catalogue = Catalogue(store, settings.prefix, self.environment.app, self.name)
-        return Scope(self.environment, self.paths, self.fleet.hosts, catalogue, self._database())
+        return Scope(self.environment, self.paths, self.fleet.hosts, catalogue, self.database)
 
-    def _database(self) -> Database | None:
+    @cached_property
+    def database(self) -> Database | None:
+        """The environment's database, or None without one."""
         from fabfile.database.postgres import Postgres
 
         settings, password = self.environment.database, self.sources.database_password
@@ -101,15 +105,25 @@ class Session:
 
     def observe(self) -> dict[str, Observed]:
         """Look at every application host at once. Raises FleetError naming every host that cannot be looked at."""
-        script = observe(self.paths, self.environment.site.status_port)
+        return self.fleet.each(self.environment.app_hosts, self._look)
 
-        def look(host: Host) -> Observed:
+    def observe_reachable(self) -> dict[str, Observed | TurnoutError]:
+        """What each host shows, or why it cannot be looked at."""
+
+        def attempt(host: Host) -> Observed | TurnoutError:
             try:
-                return parse(host.name, self.paths, host.run(script).stdout)
-            except (ValueError, KeyError) as error:
-                raise RemoteError(host.name, f"the answer could not be understood: {error}") from error
+                return self._look(host)
+            except TurnoutError as error:
+                return error
 
-        return self.fleet.each(self.environment.app_hosts, look)
+        return self.fleet.each(self.environment.app_hosts, attempt)
+
+    def _look(self, host: Host) -> Observed:
+        script = observe(self.paths, self.environment.site.status_port)
+        try:
+            return parse(host.name, self.paths, host.run(script).stdout)
+        except (ValueError, KeyError) as error:
+            raise RemoteError(host.name, f"the answer could not be understood: {error}") from error
 
     @contextmanager
     def lease(self, verb: str, reason: str, wait: float) -> Iterator[Run]:
@@ -138,18 +152,20 @@ class Session:
 
     def rollback_target(self, observed: dict[str, Observed]) -> Target:
         """The plan to go back to the other slot. Raises Refused where that is not possible."""
+        with suppress(BadInput):  # not needed here, but what the hosts say may hold them
+            self.sources  # noqa: B018
         plan = plan_rollback(observed.values(), self.environment, self.templates)
         refuse_if_unfit(observed.values(), self.environment, 0, 0)
         return Target(self.run_id, self.holder, plan, self.environment, self.paths, {}, "")
 
-    def carry_out(self, steps: Sequence[Step], run: Run, before: dict[str, Observed]) -> None:
-        """Run the steps; after an undo, look again and compare with `before`."""
+    def carry_out(self, steps: Sequence[Step], closing: Sequence[Step], run: Run, before: dict[str, Observed]) -> None:
+        """Run the steps; after an undo, look again and compare with `before`. See `engine.runner.carry_out`."""
 
         def look_again() -> list[str]:
             after = self.observe()
             return [line for name, seen in after.items() for line in differences(before[name], seen)]
 
-        carry_out(steps, run, look_again)
+        carry_out(steps, closing, run, look_again)
 
     def confirm(self, yes: bool, what: str, always: bool = False) -> None:
         """Ask for the environment's name to be typed where that is wanted. Raises BadInput when it is not."""
@@ -158,9 +174,20 @@ class Session:
         if not os.isatty(0):
             raise BadInput(f"{self.name} wants a confirmation and there is no terminal to ask on", "add --yes")
         self.reporter.say(what)
-        typed = input(f"Type {self.name} to go on: ")
+        try:
+            typed = input(f"Type {self.name} to go on: ")
+        except EOFError:
+            typed = ""
         if typed.strip() != self.name:
             raise BadInput(f"{typed.strip()!r} is not {self.name}: nothing was done", f"type {self.name}, or add --yes")
+
+
+def _password(value: str) -> str | None:
+    """The password inside a URL."""
+    try:
+        return urlsplit(value).password
+    except ValueError:
+        return None
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from fabfile.errors import FleetError, TurnoutError
 from fabfile.ui.reporter import Reporter
 from fabfile.verb import ENV, JSON, verb
 
@@ -18,22 +19,17 @@ def status(reporter: Reporter, env: str | None = None, json: bool = False) -> No
     from fabfile.session import opened
 
     with opened(env, reporter, read_only=True) as session:
-        observed = session.observe()
-        rows = [
-            [
-                name,
-                seen.live or "-",
-                seen.live_release or "-",
-                "maintenance" if seen.maintenance else _process(seen),
-                seen.slots[seen.idle].release or "-",
-                f"{seen.free_bytes >> 20} MiB",
-                _activity(seen),
-            ]
-            for name, seen in observed.items()
-        ]
-        document = {name: asdict(seen) for name, seen in observed.items()}
+        found = session.observe_reachable()
+        rows = [_row(name, seen) for name, seen in found.items()]
+        document = {
+            name: {"error": str(seen)} if isinstance(seen, TurnoutError) else asdict(seen)
+            for name, seen in found.items()
+        }
         columns = ("HOST", "LIVE", "RELEASE", "PROCESS", "OTHER SLOT", "FREE", "ACTIVITY")
         reporter.table(columns, rows, document, "no hosts")
+        unreachable = [seen for seen in found.values() if isinstance(seen, TurnoutError)]
+        if unreachable:
+            raise FleetError(unreachable)
 
 
 @verb(help={"env": ENV, "json": JSON})
@@ -69,10 +65,26 @@ def _process(seen: Observed) -> str:
     return f"{process.status}, {process.restarts} restarts" if process else "not running"
 
 
+def _row(name: str, seen: Observed | TurnoutError) -> list[str]:
+    if isinstance(seen, TurnoutError):
+        return [name, "?", "?", "unreachable", "?", "?", seen.fact]
+    return [
+        name,
+        seen.live or "-",
+        seen.live_release or "-",
+        "maintenance" if seen.maintenance else _process(seen),
+        seen.slots[seen.idle].release or "-",
+        f"{seen.free_bytes >> 20} MiB",
+        _activity(seen),
+    ]
+
+
 def _activity(seen: Observed) -> str:
     if seen.lease and seen.lease.remaining > 0:
         return f"{seen.lease.holder}: {seen.lease.reason}"
     last = seen.last_run
-    if last and seen.lease:
-        return f"{last.verb} stopped at {last.step}; its lease has run out: deploy or roll back again"
-    return "-"
+    if last is None or (last.result in ("done", "undone") and not (seen.lease and seen.lease.run == last.run)):
+        return "-"
+    return f"{last.verb} stopped at {last.step}: " + (
+        "inv maintenance.off, then deploy or roll back again" if seen.maintenance else "deploy or roll back again"
+    )

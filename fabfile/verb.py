@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import signal
 import tempfile
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from types import FrameType
 from typing import Any
 
 from invoke.context import Context
@@ -44,9 +47,12 @@ def verb(
             reporter = Reporter(as_json=bool(flags.get("json")))
             try:
                 _check(body.__name__, flags)
-                body(reporter, *args, **flags)
+                if context.config.run.dry:
+                    raise BadInput("--dry is Invoke's own and would run for real", "inv plan shows what would happen")
+                with _interruptible():
+                    body(reporter, *args, **flags)
             except TurnoutError as error:
-                reporter.fail(error)
+                reporter.fail(_with_log(error))
                 raise Exit(code=error.code) from None
             except KeyboardInterrupt:
                 reporter.fail(_code(TurnoutError("interrupted before anything was changed"), 130))
@@ -79,10 +85,43 @@ def _code(error: TurnoutError, code: int) -> TurnoutError:
     return error
 
 
-def _internal(error: Exception) -> TurnoutError:
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """SIGTERM and a closed terminal count as Ctrl-C; a signal that is ignored stays so."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {
+        number: signal.signal(number, interrupt)
+        for number in (signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) != signal.SIG_IGN
+    }
+    try:
+        yield
+    finally:
+        for number, former in before.items():
+            signal.signal(number, former)
+
+
+def _with_log(error: TurnoutError) -> TurnoutError:
+    """The same error, and where the traceback of the defect is that caused it, if one did."""
+    cause: BaseException | None = error
+    while cause is not None and isinstance(cause, TurnoutError):
+        cause = cause.__cause__
+    if "internal error" in error.fact and cause is not None:
+        error.details = (*error.details, f"details are in {_log(cause)}")
+    return error
+
+
+def _log(error: BaseException) -> str:
     with tempfile.NamedTemporaryFile("w", prefix="turnout-", suffix=".log", delete=False) as file:
         traceback.print_exception(error, file=file)
+    return file.name
+
+
+def _internal(error: Exception) -> TurnoutError:
     return TurnoutError(
         f"internal error: {type(error).__name__}: {error}",
-        f"look at the hosts with inv status; details are in {file.name}",
+        f"look at the hosts with inv status; details are in {_log(error)}",
     )

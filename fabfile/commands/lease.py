@@ -10,13 +10,13 @@ LOST = 75
 """Exit status of a step whose token is no longer the host's current one."""
 
 ACQUIRE = r"""
-mkdir -p "$state"
+mkdir -p "$state" || fail "$state cannot be made" "as root: install -d -o $(id -un) /var/app"
 chmod 700 "$state"
 cd "$state"
 exec 9>>lock
-flock -x -w 10 9 || fail "a step of another run is still working here"
-if [ -s lease ]; then
-    age=$(( $(date +%s) - $(stat -c %Y lease) ))
+tell_if_held() {
+    [ -s lease ] || return 0
+    local age=$(( $(date +%s) - $(stat -c %Y lease) )) held limit
     held=$(sed -n 's/^run=//p' lease)
     limit=$(sed -n 's/^ttl=//p' lease)
     if [ "$held" != "$run" ] && [ "${age#-}" -lt "$limit" ]; then
@@ -25,7 +25,11 @@ if [ -s lease ]; then
         echo "remaining=$(( limit - age ))"
         exit 0
     fi
-fi
+}
+tell_if_held
+end_step
+flock -x -w 10 9 || fail "a step of another run is still working here" "see inv lock.status"
+tell_if_held
 if [ -e journal.jsonl ] && [ "$(stat -c %s journal.jsonl)" -gt 1000000 ]; then
     tail -n 2000 journal.jsonl > journal.new
     mv journal.new journal.jsonl
@@ -47,16 +51,17 @@ touch -c lease
 """
 
 RELEASE = r"""
-cd "$state"
+cd "$state" 2>/dev/null || exit 0
 exec 9>>lock
 flock -x -w 30 9 || fail "a step is still working here"
-[ "$(cat token)" != "$token" ] || rm -f lease
+[ "$(sed -n 's/^run=//p' lease 2>/dev/null)" != "$run" ] || rm -f lease
 sync .
 """
 
 BREAK = r"""
 cd "$state" 2>/dev/null || exit 0
 exec 9>>lock
+end_step
 flock -x -w 30 9 || fail "a step is still working here"
 token=$(( $(cat token 2>/dev/null || echo 0) + 1 ))
 echo "$token" > token.new
@@ -66,14 +71,28 @@ rm -f lease
 sync .
 """
 
+# A step whose connection broke may still run: before it is taken back, or its lease is taken over, it is ended.
+END_STEP = r"""
+end_step() {
+    local group=$(cat "$state/step" 2>/dev/null || true)
+    [ -n "$group" ] && grep -qa turnout "/proc/$group/cmdline" 2>/dev/null || return 0
+    kill -TERM -- "-$group" 2>/dev/null || true
+    sleep 0.3
+    kill -KILL -- "-$group" 2>/dev/null || true
+}
+"""
+
 GUARD = r"""
 cd "$state" || exit 75
 exec 9>>lock
-flock -s -w 30 9 || fail "another run is taking over this host"
 if [ "$(cat token)" != "$token" ] || [ ! -e lease ]; then
     echo "the lease was lost: another run works here now, so this step was not started" >&2
     exit 75
 fi
+[ "$begin" != undo ] || end_step
+flock -x -w 45 9 || fail "another step is still working here"
+[ "$(cat token)" = "$token" ] || exit 75
+{ echo "$PPID" > step; } 2>/dev/null || true
 journal() {
     printf '{"at":"%s","run":"%s","verb":"%s","step":"%s","event":"%s","token":%s}\n' \
         "$(date -u +%FT%TZ)" "$run" "$verb" "$step" "$1" "$token" >> "$state/journal.jsonl" &&
@@ -90,6 +109,7 @@ exec 9>&-
 GUARD_END = r"""
 )
 status=$?
+: > "$state/step"
 if [ "$status" = 0 ]; then journal "$end"; else journal failed; fi
 exit "$status"
 """
@@ -98,7 +118,7 @@ exit "$status"
 def acquire(paths: Paths, run: str, holder: str, reason: str, ttl: int) -> Script:
     """Take the lease, or print who holds it. `ttl` is in seconds since the last heartbeat, by the host's clock."""
     text = bind(ACQUIRE, state=paths.state, run=run, holder=holder, reason=reason, ttl=ttl)
-    return Script(text, timeout=30, mutates=True)
+    return Script(text, timeout=30, mutates=True, library=END_STEP)
 
 
 def renew(paths: Paths, token: int) -> Script:
@@ -106,14 +126,14 @@ def renew(paths: Paths, token: int) -> Script:
     return Script(bind(RENEW, state=paths.state, token=token), timeout=15, mutates=True)
 
 
-def release(paths: Paths, token: int) -> Script:
-    """Give the lease back; a lease that somebody else holds by now is left alone."""
-    return Script(bind(RELEASE, state=paths.state, token=token), timeout=45, mutates=True)
+def release(paths: Paths, run: str) -> Script:
+    """Give this run's lease back; one that somebody else holds by now is left alone."""
+    return Script(bind(RELEASE, state=paths.state, run=run), timeout=45, mutates=True)
 
 
 def break_lease(paths: Paths) -> Script:
-    """Take the lease away from whoever holds it; the former holder's next step is refused by its token."""
-    return Script(bind(BREAK, state=paths.state), timeout=45, mutates=True)
+    """Take the lease away from whoever holds it and end its running step; its next one is refused by its token."""
+    return Script(bind(BREAK, state=paths.state), timeout=45, mutates=True, library=END_STEP)
 
 
 def guarded(script: Script, paths: Paths, run: str, verb: str, step: str, token: int, undo: bool = False) -> Script:
@@ -121,7 +141,8 @@ def guarded(script: Script, paths: Paths, run: str, verb: str, step: str, token:
     begin, end = ("undo", "undone") if undo else ("start", "done")
     guard = bind(GUARD, state=paths.state, run=run, verb=verb, step=step, token=token, begin=begin, end=end)
     text = f"{guard}{script.text}{GUARD_END.lstrip()}"
-    return Script(text, timeout=script.timeout + 60, mutates=True, stdin=script.stdin, library=script.library)
+    library = END_STEP + script.library
+    return Script(text, timeout=script.timeout + 60, mutates=True, stdin=script.stdin, library=library)
 
 
 def parse_acquired(stdout: str) -> int | dict[str, str]:

@@ -54,6 +54,7 @@ rm -f "$site.before"
 """
 
 REMOVE = r"""
+[ -e "$site" ] || [ -n "$(generation)" ] || exit 0
 rm -f "$site" "$site.new" "$site.before"
 sync "$nginx"
 said=$(reload) || fail "nginx could not be reloaded after its site was removed" "$said"

@@ -19,8 +19,9 @@ pm2() {
         timeout 90 systemctl is-system-running --wait >/dev/null 2>&1 || true
     fi
     mkdir -p -m 700 "$PM2_HOME"
-    flock -o -w 90 "$HOME/.turnout-pm2.lock" timeout -k 5 60 env -i HOME="$HOME" USER="$(id -un)" LANG=C.UTF-8 \
-        PATH="$(dirname "$node"):/usr/local/bin:/usr/bin:/bin" PM2_HOME="$PM2_HOME" PM2_DISCRETE_MODE=true \
+    flock -o -w 90 "$HOME/.turnout-pm2.lock" timeout --foreground -k 5 "${limit:-60}" \
+        env -i HOME="$HOME" USER="$(id -un)" LANG=C.UTF-8 PM2_HOME="$PM2_HOME" \
+        PATH="$(dirname "$node"):/usr/local/bin:/usr/bin:/bin" PM2_DISCRETE_MODE=true \
         PM2_DISABLE_VERSION_CHECK=true "$node" "$pm2_js" -s "$@" < /dev/null
 }
 pm2_list() {
@@ -30,17 +31,24 @@ pm2_list() {
         "$node" -e 'const l = JSON.parse(require("fs").readFileSync(0)); console.log(JSON.stringify(l.map(p =>
             [p.name, p.pid || 0, p.pm2_env.status, p.pm2_env.restart_time])))'
 }
-# What outlived a PM2 daemon that was killed still holds its slot's port; nobody else is ever ended here.
+# What outlived a PM2 daemon that was killed still holds its slot's port; what runs elsewhere is never ended here.
 end_orphan() {
     local pid=$(ss -Hltnp "sport = :$1" | sed -n 's/.*pid=\([0-9]*\).*/\1/p' | head -n 1) left=100
-    case "$(readlink "/proc/${pid:-none}/cwd" || true)" in "$slots"/*) ;; *) return 0 ;; esac
-    kill -INT "$pid"
+    case "$(readlink "/proc/${pid:-none}/cwd" || true)" in
+        "$slots/$slot" | "$slots/$slot (deleted)" | "$slots/.$slot."*) ;;
+        *) return 0 ;;
+    esac
+    kill -INT "$pid" 2> /dev/null || true
     while kill -0 "$pid" 2> /dev/null && [ "$left" -gt 0 ]; do sleep 0.1; left=$((left - 1)); done
     kill -KILL "$pid" 2> /dev/null || true
 }
+# PM2 empties its dump before it writes it: without space, the list that a reboot needs would be lost.
 pm2_save() {
+    [ "$(df -B1 --output=avail "$PM2_HOME" | tail -n 1)" -gt 4194304 ] ||
+        fail "no space left for pm2 save in $PM2_HOME; the saved list was left alone"
     pm2 save --force > /dev/null || fail "pm2 save failed, so a reboot would not bring the right slot back"
     chmod 600 "$PM2_HOME/dump.pm2"
+    sync "$PM2_HOME/dump.pm2" "$PM2_HOME"
     saved=$("$node" -e 'const l = JSON.parse(require("fs").readFileSync(process.argv[1]));
         console.log(l.map(p => p.name).sort().join(" "))' "$PM2_HOME/dump.pm2")
     for name in "$@"; do
@@ -88,15 +96,17 @@ def _script(body: str, timeout: float, node: str, pm2: str, **values: str | int 
     return Script(bind(body, node=node, pm2_js=pm2, **values), timeout, mutates=True, library=PM2)
 
 
-def start(paths: Paths, slot: Slot, port: int, node: str, pm2: str) -> Script:
+def start(paths: Paths, slot: Slot, port: int, stop_timeout: float, node: str, pm2: str) -> Script:
     """Start the slot afresh (delete and start: PM2 ignores a changed directory); a reboot brings back all that runs."""
     values = {"name": paths.process(slot), "slot": slot, "slots": f"{paths.root}/slots", "logs": paths.logs}
-    return _script(START + SAVE, 150, node, pm2, port=port, directory=paths.slot(slot), **values)
+    values["directory"] = paths.slot(slot)
+    limit = round(60 + stop_timeout)
+    return _script(START + SAVE, 150 + stop_timeout, node, pm2, port=port, limit=limit, **values)
 
 
-def start_unless_online(paths: Paths, slot: Slot, port: int, node: str, pm2: str) -> Script:
+def start_unless_online(paths: Paths, slot: Slot, port: int, stop_timeout: float, node: str, pm2: str) -> Script:
     """As `start`, but a process that runs is left alone."""
-    script = start(paths, slot, port, node, pm2)
+    script = start(paths, slot, port, stop_timeout, node, pm2)
     check = _script(ONLINE, 60, node, pm2, name=paths.process(slot))
     text = f"(\n{check.text}) || (\n{script.text})\n"
     return Script(text, script.timeout + check.timeout, mutates=True, library=PM2)
@@ -106,5 +116,6 @@ def stop(
     paths: Paths, slot: Slot, port: int, keep: tuple[str, ...], stop_timeout: float, node: str, pm2: str
 ) -> Script:
     """Stop the slot gracefully (seconds) and save the list, in which the processes `keep` must be found."""
-    values = {"name": paths.process(slot), "slots": f"{paths.root}/slots"}
-    return _script(STOP, 120 + stop_timeout, node, pm2, port=port, keep=keep, **values)
+    values = {"name": paths.process(slot), "slot": slot, "slots": f"{paths.root}/slots"}
+    limit = round(60 + stop_timeout)
+    return _script(STOP, 120 + stop_timeout, node, pm2, port=port, keep=keep, limit=limit, **values)

@@ -95,6 +95,9 @@ RECORD = r"""
 : > "$slots/$slot/.turnout/proven"
 printf '%s\n' "$entry" >> "$state/history.jsonl"
 sync "$state/history.jsonl" "$slots/$slot/.turnout"
+"""
+
+TIDY = r"""
 rm -rf "$slots/.blue.kept" "$slots/.green.kept"
 if cd "$bridge" 2>/dev/null; then
     find . -type f -mtime +30 -printf '%P\n' | { grep -vxFf <(cut -c67- "$slots"/*/.turnout/checksums) || true; } |
@@ -102,7 +105,7 @@ if cd "$bridge" 2>/dev/null; then
 fi
 cd "$releases" 2>/dev/null || exit 0
 kept=$(sed -n 's/^release=//p' "$slots"/*/.turnout/slot 2>/dev/null || true)
-ls -1t -- *.tar.zst 2>/dev/null | tail -n "+$((keep + 1))" | while read -r archive; do
+{ ls -1t -- *.tar.zst 2>/dev/null || true; } | tail -n "+$((keep + 1))" | while read -r archive; do
     case " "$kept" " in *"${archive%.tar.zst}"*) ;; *) rm -f "$archive" ;; esac
 done
 """
@@ -167,18 +170,16 @@ def migrate(
     return Script(text, timeout=timeout, mutates=True)
 
 
-def record(paths: Paths, slot: Slot, entry: str, keep: int) -> Script:
-    """Mark the slot as proven, write the history line, drop what is no longer needed."""
-    text = bind(
-        RECORD,
-        slots=f"{paths.root}/slots",
-        slot=slot,
-        state=paths.state,
-        entry=entry,
-        releases=paths.releases,
-        bridge=paths.assets,
-        keep=keep,
-    )
+def record(paths: Paths, slot: Slot, entry: str) -> Script:
+    """Mark the slot as proven and write the history line."""
+    text = bind(RECORD, slots=f"{paths.root}/slots", slot=slot, state=paths.state, entry=entry)
+    return Script(text, timeout=60, mutates=True)
+
+
+def tidy(paths: Paths, keep: int) -> Script:
+    """Drop what no run needs any more: former trees, archives beyond `keep` that no slot holds, old unused assets."""
+    slots = f"{paths.root}/slots"
+    text = bind(TIDY, slots=slots, releases=paths.releases, bridge=paths.assets, keep=keep)
     return Script(text, timeout=300, mutates=True)
 
 

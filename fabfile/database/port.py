@@ -61,6 +61,10 @@ class Database(Protocol):
         """
         ...
 
+    def open(self, name: str) -> None:
+        """Let sessions in again, as after a swap that was killed; an absent or open one is fine."""
+        ...
+
     def drop(self, name: str) -> None:
         """Drop a database and end its sessions; an absent one is fine, the live one is refused."""
         ...

@@ -189,6 +189,12 @@ class Postgres:
                 )
             time.sleep(0.02)
 
+    def open(self, name: str) -> None:
+        """See `Database.open`."""
+        with self._session() as connection:
+            if _exists(connection, name):
+                connection.execute(statements.allow_connections(name, True))
+
     def _reopen(self, names: Iterable[str], error: BaseException) -> None:
         try:
             with self._session() as connection:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from fabfile.commands import lease
 from fabfile.engine.events import Emit, Note
@@ -41,13 +41,14 @@ def held(
                 told = True
             time.sleep(min(2.0, max(0.1, deadline - time.monotonic())))
     stop = threading.Event()
-    heart = threading.Thread(target=_beat, args=(fleet, tokens, paths, stop), daemon=True)
-    heart.start()
+    for host, token in tokens.items():
+        threading.Thread(target=_beat, args=(fleet[host], token, paths, stop), daemon=True).start()
     try:
         yield tokens
     finally:
         stop.set()
-        _give_back(fleet, tokens, paths)
+        with contextlib.suppress(KeyboardInterrupt):  # the run is over; its own report is what counts
+            _give_back(fleet, tokens, paths, run)
 
 
 def _acquire(fleet: Fleet, hosts: tuple[str, ...], paths: Paths, run: str, holder: str, reason: str) -> dict[str, int]:
@@ -71,19 +72,18 @@ def _acquire(fleet: Fleet, hosts: tuple[str, ...], paths: Paths, run: str, holde
             if some:
                 fleet.each(some, take)
     except BaseException as error:
-        _give_back(fleet, tokens, paths)
+        _give_back(fleet, hosts, paths, run)
         failures = getattr(error, "failures", ())
         raise next((f for f in failures if isinstance(f, Locked)), error) from None
     return tokens
 
 
-def _beat(fleet: Fleet, tokens: Mapping[str, int], paths: Paths, stop: threading.Event) -> None:
+def _beat(host: Host, token: int, paths: Paths, stop: threading.Event) -> None:
     while not stop.wait(HEARTBEAT):
-        for host, token in tokens.items():
-            with contextlib.suppress(TurnoutError):  # a step on that host will say what is wrong
-                fleet[host].run(lease.renew(paths, token))
+        with contextlib.suppress(Exception):  # a step on that host will say what is wrong
+            host.run(lease.renew(paths, token))
 
 
-def _give_back(fleet: Fleet, tokens: Mapping[str, int], paths: Paths) -> None:
+def _give_back(fleet: Fleet, hosts: Iterable[str], paths: Paths, run: str) -> None:
     with contextlib.suppress(TurnoutError):  # an unreachable host's lease ends by itself
-        fleet.each(tokens, lambda host: host.run(lease.release(paths, tokens[host.name])))
+        fleet.each(hosts, lambda host: host.run(lease.release(paths, run)))

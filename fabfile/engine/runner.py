@@ -18,12 +18,12 @@ from fabfile.errors import HandsNeeded, Interrupted, RolledBack, TurnoutError
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def carry_out(steps: Sequence[Step], run: Run, look_again: Callable[[], list[str]]) -> None:
-    """Do all steps, or none.
+def carry_out(steps: Sequence[Step], closing: Sequence[Step], run: Run, look_again: Callable[[], list[str]]) -> None:
+    """Do all steps or none, and then the closing ones, from which nothing is taken back.
 
     `look_again` observes the hosts after an undo and returns what is not as it was before. Raises RolledBack when a
     step failed and all is as before, Interrupted when the operator stopped it (and all is as before), HandsNeeded when
-    undoing failed or something is different.
+    undoing failed, something is different, or a closing step failed.
     """
     started: list[Step] = []
     with _signals(run) as signals:
@@ -33,7 +33,10 @@ def carry_out(steps: Sequence[Step], run: Run, look_again: Callable[[], list[str
                     started.append(step)
                     _do(step, run)
                 signals.absorb = True
+                _close(closing, run)
                 return
+            except HandsNeeded:
+                raise
             except TurnoutError as error:
                 signals.absorb = True
                 cause = error
@@ -49,6 +52,18 @@ def carry_out(steps: Sequence[Step], run: Run, look_again: Callable[[], list[str
         problems = _undo(started, run)
         problems += _look(look_again)
     _raise(cause, problems, run)
+
+
+def _close(closing: Sequence[Step], run: Run) -> None:
+    for step in closing:
+        try:
+            _do(step, run)
+        except TurnoutError as error:
+            raise HandsNeeded(
+                f"{run.verb} took effect, but then {step.name} failed: {error.fact}",
+                "nothing was undone; inv status shows what is live, then type the command again",
+                error.details,
+            ) from error
 
 
 def _do(step: Step, run: Run) -> None:
@@ -68,17 +83,19 @@ def _undo(started: Sequence[Step], run: Run) -> list[str]:
         try:
             step.undo(run)
             run.emit(StepUndone(step.name))
-        except TurnoutError as error:
-            problems.append(f"undoing {step.name}: {error.fact}")
-            run.emit(StepUndone(step.name, error.fact))
+        except (Exception, KeyboardInterrupt) as error:  # one undo that fails must not stop the others
+            fact = error.fact if isinstance(error, TurnoutError) else repr(error)
+            problems.append(f"undoing {step.name}: {fact}")
+            run.emit(StepUndone(step.name, fact))
     return problems
 
 
 def _look(look_again: Callable[[], list[str]]) -> list[str]:
     try:
         return look_again()
-    except TurnoutError as error:
-        return [f"the hosts could not be looked at afterwards: {error.fact}"]
+    except (Exception, KeyboardInterrupt) as error:
+        fact = error.fact if isinstance(error, TurnoutError) else repr(error)
+        return [f"the hosts could not be looked at afterwards: {fact}"]
 
 
 def _raise(cause: TurnoutError, problems: list[str], run: Run) -> None:
@@ -118,7 +135,8 @@ def _signals(run: Run) -> Iterator[_Signals]:
     if threading.current_thread() is not threading.main_thread():
         yield signals
         return
-    before = {number: signal.signal(number, handle) for number in SIGNALS}
+    heard = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, handle) for number in heard}
     try:
         yield signals
     finally:

@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from fabfile.commands.lease import LOST
 from fabfile.engine.events import Note
 from fabfile.engine.run import Run
+from fabfile.errors import FleetError, RemoteError
 from fabfile.model.script import Result, Script
 
 
@@ -88,9 +90,19 @@ class OperatorStep:
         self.work(run)
 
     def undo(self, run: Run) -> None:
-        if self.take_back:
+        if self.take_back is None:
+            return
+        unmarked: FleetError | None = None
+        try:
             self._mark(run, undo=True)
-            self.take_back(run)
+        except FleetError as error:
+            lost = [f for f in error.failures if isinstance(f, RemoteError) and f.status == LOST]
+            if lost or len(error.failures) == len(self.hosts):
+                raise
+            unmarked = error  # a host that cannot be reached must not keep the others from being put right
+        self.take_back(run)
+        if unmarked:
+            raise unmarked
 
     def _mark(self, run: Run, undo: bool) -> None:
         nothing = Script(":\n", timeout=15, mutates=True)

@@ -49,7 +49,7 @@ def host_problems(seen: Observed, environment: Environment, needed_bytes: int, f
             f"no space: {seen.free_bytes >> 20} MiB free for {paths.root}, "
             f"{(needed_bytes + HEADROOM) >> 20} MiB needed; free some, or lower release.keep"
         )
-    if 0 <= seen.free_inodes < files + 1000:
+    if 0 < seen.free_inodes < files + 1000:
         problems.append(f"no inodes: {seen.free_inodes} free, {files + 1000} needed; remove small files")
     if seen.maintenance:
         problems.append("maintenance is on (a run was interrupted, or somebody set it); inv maintenance.off")
@@ -60,6 +60,8 @@ def host_problems(seen: Observed, environment: Environment, needed_bytes: int, f
 
 def _port_problem(seen: Observed, environment: Environment, slot: Slot) -> list[str]:
     port = getattr(environment.process.ports, slot)
+    if seen.live and port == seen.slots[seen.live].port:
+        return [f"port {port} of slot {slot} is the live slot's; give process.ports.{slot} another one"]
     if port in seen.ports:
         return [f"port {port} of slot {slot} is taken by {seen.ports[port]}; stop it, or change process.ports.{slot}"]
     return []

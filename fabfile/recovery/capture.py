@@ -59,6 +59,7 @@ def capture(scope: Scope, kind: Kind, reason: str, run: str, release: str | None
             objects=objects,
             database=facts,
         )
+        RecoveryPoint.from_json(point.to_json())  # what cannot be read back is no backup
         scope.catalogue.commit(point)
     except BaseException as error:
         _take_back(scope, number, error)

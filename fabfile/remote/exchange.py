@@ -12,7 +12,7 @@ import paramiko
 
 from fabfile.errors import Interrupted, Unreachable
 from fabfile.model.script import Script
-from fabfile.remote.program import CHUNK, GRACE, failure
+from fabfile.remote.program import CHUNK, GRACE, Announced, failure
 
 SILENCE = 60.0
 """Seconds after which a channel that takes no input is given up."""
@@ -24,7 +24,7 @@ class Exchange:
     def __init__(
         self, host: str, channel: paramiko.Channel, script: Script, stderr: bytearray, interrupted: threading.Event
     ) -> None:
-        self._group, self._head = "", b""
+        self._announced = Announced()
         self._host, self._channel, self._script, self._stderr = host, channel, script, stderr
         self._interrupted = interrupted
         self._feed_error: list[BaseException] = []
@@ -43,7 +43,7 @@ class Exchange:
                 raise self._feed_error[0]
             if time.monotonic() > deadline or not self._channel.get_transport().is_active():
                 raise Unreachable(self._host, "the connection went silent", "look again: inv status")
-            data = self._after_group(self._read())
+            data = self._announced.strip(self._read())
             if data:
                 tail = (tail + data)[-CHUNK:]
                 yield data
@@ -60,19 +60,9 @@ class Exchange:
         """The group's id, waited for if need be: input that just ends would look complete to the program."""
         deadline = time.monotonic() + GRACE
         with contextlib.suppress(OSError, EOFError):
-            while not self._group and not self._done() and time.monotonic() < deadline:
-                self._after_group(self._read())
-        return self._group
-
-    def _after_group(self, data: bytes) -> bytes:
-        """What follows the first line, which is the id of the process group."""
-        if self._group:
-            return data
-        head, newline, rest = (self._head + data).partition(b"\n")
-        self._head = head
-        if newline:
-            self._group = head.decode()
-        return rest
+            while not self._announced.group and not self._done() and time.monotonic() < deadline:
+                self._announced.strip(self._read())
+        return self._announced.group
 
     def _done(self) -> bool:
         channel = self._channel
@@ -97,6 +87,10 @@ class Exchange:
             for chunk in chunks:
                 self._channel.sendall(chunk)
             self._channel.shutdown_write()
+        except TimeoutError:
+            self._feed_error.append(
+                Unreachable(self._host, f"took no input for {SILENCE:.0f} s", "look again: inv status")
+            )
         except (OSError, EOFError):
             pass  # the program or the connection ended first; the reading side says which
         except BaseException as error:

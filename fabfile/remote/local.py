@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 
 from fabfile.errors import Interrupted, RemoteError
 from fabfile.model.script import Result, Script
-from fabfile.remote.program import CHUNK, command, failure, payload
+from fabfile.remote.program import CHUNK, Announced, command, failure, payload
 
 
 class LocalHost:
@@ -60,7 +60,7 @@ class LocalHost:
         errors: list[Exception] = []
         feeder = threading.Thread(target=_feed, args=(process, payload(script, stdin), errors), daemon=True)
         feeder.start()
-        head, tail = b"", b""
+        announced, tail = Announced(), b""
         streams = {process.stdout.fileno(), process.stderr.fileno()}
         try:
             while streams:
@@ -73,13 +73,7 @@ class LocalHost:
                     elif ready == process.stderr.fileno():
                         stderr += data
                         del stderr[: max(0, len(stderr) - (1 << 20))]
-                    elif b"\n" not in head:
-                        head, newline, rest = (head + data).partition(b"\n")
-                        head += newline
-                        if rest:
-                            tail = rest[-CHUNK:]
-                            yield rest
-                    else:
+                    elif data := announced.strip(data):
                         tail = (tail + data)[-CHUNK:]
                         yield data
             status = process.wait()

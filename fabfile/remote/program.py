@@ -14,16 +14,35 @@ CHUNK = 32_704
 """Bytes per write: the largest that Paramiko sends as one packet without slicing again."""
 
 TIMED_OUT = (124, 137)
-LOADER = r"""IFS= read -r -d "" program || exit 90; printf "%s\n" "$PPID"; eval "$program" """
+LOADER = r"""IFS= read -r -d "" program || exit 90; printf "\001%s\n" "$PPID"; eval "$program" """
 
 
 def command(timeout: float) -> str:
     """The command line that reads a NUL-terminated program from standard input and runs it within `timeout` seconds.
 
-    Its first line of output is the id of the process group, so that an interrupt can end it. A connection that is cut
-    before the NUL arrives runs nothing.
+    It first says the id of the process group behind a mark (a login shell's own words may come before), so that an
+    interrupt can end it. A connection that is cut before the NUL arrives runs nothing.
     """
     return "exec " + words("timeout", "-k", str(GRACE), f"{timeout:.0f}", "bash", "-c", LOADER, "turnout")
+
+
+class Announced:
+    """Takes the id of the process group, and what a login shell said before it, off the output."""
+
+    def __init__(self) -> None:
+        self.group = ""
+        self._head = b""
+
+    def strip(self, data: bytes) -> bytes:
+        """The program's own part of what was read."""
+        if self.group:
+            return data
+        self._head += data
+        match = re.search(rb"\x01(\d+)\n", self._head)
+        if match is None:
+            return b""
+        self.group, rest = match[1].decode(), self._head[match.end() :]
+        return rest
 
 
 def payload(script: Script, stdin: Iterable[bytes] | None) -> Iterator[bytes]:

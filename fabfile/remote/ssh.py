@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 import socket
 import threading
 import time
@@ -18,7 +19,7 @@ import paramiko
 from fabfile.errors import Interrupted, RemoteError, Unreachable
 from fabfile.model.script import Result, Script
 from fabfile.remote import host_keys
-from fabfile.remote.exchange import Exchange
+from fabfile.remote.exchange import SILENCE, Exchange
 from fabfile.remote.program import GRACE, command, payload
 from fabfile.remote.tunnel import tunnel
 
@@ -91,12 +92,14 @@ class SshHost:
         """The name that known_hosts uses and the key that the host shows now, trusted or not."""
         connection = self._prepare()
         try:
+            if isinstance(connection.gateway, fabric.Connection):
+                _secure(connection.gateway, host_keys.load(self._known_hosts), self._connect_timeout)
             transport = paramiko.Transport(_open_socket(connection, self._connect_timeout))
             with contextlib.closing(transport):
                 transport.start_client(timeout=self._connect_timeout)
                 key = transport.get_remote_server_key()
-        except (OSError, paramiko.SSHException) as error:
-            raise self._unreachable(error) from error
+        except (OSError, EOFError, paramiko.SSHException) as error:
+            raise self._unreachable(error, _gateway_name(connection)) from error
         return host_keys.known_name(connection.host, connection.port), key
 
     def _prepare(self) -> fabric.Connection:
@@ -124,11 +127,11 @@ class SshHost:
             connection.open()
         except (OSError, EOFError, paramiko.SSHException) as error:
             connection.close()
-            raise self._unreachable(error) from error
+            raise self._unreachable(error, _gateway_name(connection)) from error
         connection.client.get_transport().set_keepalive(KEEPALIVE)
         return connection
 
-    def _unreachable(self, error: Exception) -> Unreachable:
+    def _unreachable(self, error: Exception, gateway: str = "") -> Unreachable:
         trust = f"{self._trust_command} --host={self.name}"
         if isinstance(error, paramiko.BadHostKeyException):
             shown, known = host_keys.fingerprint(error.key), host_keys.fingerprint(error.expected_key)
@@ -139,10 +142,12 @@ class SshHost:
             )
             refused.code = 5
             return refused
-        if "not found in known_hosts" in str(error):
-            refused = Unreachable(
-                self.name, f"the host key is not in {self._known_hosts}", f"compare its fingerprint, then: {trust}"
-            )
+        if missing := re.search(r"Server '(.+)' not found in known_hosts", str(error)):
+            fact, hint = f"the host key is not in {self._known_hosts}", f"compare its fingerprint, then: {trust}"
+            if gateway and missing[1] == gateway:
+                fact = f"the host key of its gateway {gateway} is not in {self._known_hosts}"
+                hint = f"compare what ssh-keyscan {gateway} shows, then add that line to the file"
+            refused = Unreachable(self.name, fact, hint)
             refused.code = 5
             return refused
         if isinstance(error, paramiko.AuthenticationException):
@@ -159,10 +164,13 @@ class SshHost:
         )
 
     def _open_channel(self) -> paramiko.Channel:
+        transport = self._transport()
         try:
-            return self._transport().open_session(timeout=self._connect_timeout)
-        except (OSError, EOFError, paramiko.SSHException):
-            self.close()  # a connection that died since its last use: try a new one, once
+            return transport.open_session(timeout=self._connect_timeout)
+        except (OSError, EOFError, paramiko.SSHException) as error:
+            if transport.is_active():  # only slow: others may be using it
+                raise self._unreachable(error) from error
+            self.close()
         try:
             return self._transport().open_session(timeout=self._connect_timeout)
         except (OSError, EOFError, paramiko.SSHException) as error:
@@ -221,4 +229,11 @@ def _open_socket(connection: fabric.Connection, timeout: float) -> Any:
         return connection.open_gateway()
     sock = socket.create_connection((connection.host, connection.port), timeout=timeout)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # with the keepalives, a cut line ends even the waits that have no limit
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(SILENCE * 1000))
     return sock
+
+
+def _gateway_name(connection: fabric.Connection) -> str:
+    gateway = connection.gateway
+    return host_keys.known_name(gateway.host, gateway.port) if isinstance(gateway, fabric.Connection) else ""

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from fabfile.commands import pm2, probe
+from fabfile.config.schema import Environment
 from fabfile.engine.step import HostStep
+from fabfile.errors import Refused
+from fabfile.model.observed import Observed, Slot
+from fabfile.model.paths import Paths
 from fabfile.model.plan import HostPlan
 from fabfile.model.script import Script
 from fabfile.steps.target import Target
@@ -52,14 +56,29 @@ def restart_old(target: Target, host: HostPlan) -> Script:
     """Bring the former slot back unless it still runs, and wait until it is healthy."""
     assert host.previous and host.previous_release and host.previous_port
     slot, port, release = host.previous, host.previous_port, host.previous_release
-    start = pm2.start_unless_online(target.paths, slot, port, host.node, host.pm2)
-    health = target.environment.health
-    proof = probe.prove(target.paths, slot, port, release, health, host.node, host.pm2, fresh=False)
-    return start.then(proof)
+    return _bring_back(target.environment, target.paths, slot, port, release, host.node, host.pm2)
+
+
+def live_again(environment: Environment, paths: Paths, seen: Observed) -> Script:
+    """Start a host's live slot unless it runs, and wait until it is healthy. Raises Refused where there is none."""
+    state = seen.slots[seen.live] if seen.live else None
+    if seen.live is None or state is None or state.release is None or state.port is None:
+        raise Refused(f"{seen.host}: no release is live there", "deploy one: inv deploy")
+    node, pm2_js = seen.tools.get("node", "node"), seen.tools.get("pm2", "pm2")
+    return _bring_back(environment, paths, seen.live, state.port, state.release, node, pm2_js)
+
+
+def _bring_back(
+    environment: Environment, paths: Paths, slot: Slot, port: int, release: str, node: str, pm2_js: str
+) -> Script:
+    limit = environment.process.stop_timeout
+    start = pm2.start_unless_online(paths, slot, port, limit, node, pm2_js)
+    return start.then(probe.prove(paths, slot, port, release, environment.health, node, pm2_js, fresh=False))
 
 
 def _start_new(target: Target, host: HostPlan) -> Script:
-    return pm2.start(target.paths, host.slot, host.port, host.node, host.pm2)
+    limit = target.environment.process.stop_timeout
+    return pm2.start(target.paths, host.slot, host.port, limit, host.node, host.pm2)
 
 
 def _stop_new(target: Target, host: HostPlan) -> Script:

@@ -1,4 +1,4 @@
-"""The end of a run: the slot is marked as proven, the history has its line, old archives go."""
+"""The end of a run, from which nothing is taken back: the history has its line, and what nobody needs goes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fabfile.steps.target import Target
 
 
 def record(target: Target) -> HostStep:
-    """Write down that it worked. Nothing is taken back: this is the last step, and it only adds and tidies."""
+    """Mark the slots as proven and write the history."""
     entry = json.dumps(
         {
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -21,6 +21,11 @@ def record(target: Target) -> HostStep:
             "run": target.run,
         }
     )
-    keep = target.environment.release.keep
-    doing = {host.host: commands.record(target.paths, host.slot, entry, keep) for host in target.plan.hosts}
-    return HostStep("record", "write the history, remove what is no longer needed", doing)
+    doing = {host.host: commands.record(target.paths, host.slot, entry) for host in target.plan.hosts}
+    return HostStep("record", "write the history", doing)
+
+
+def tidy(target: Target) -> HostStep:
+    """Remove former trees, archives and assets that nobody needs any more."""
+    script = commands.tidy(target.paths, target.environment.release.keep)
+    return HostStep("tidy", "remove what is no longer needed", {host.host: script for host in target.plan.hosts})

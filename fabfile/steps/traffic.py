@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fabfile.commands import nginx, probe
+from fabfile.config.schema import Environment
 from fabfile.engine.step import HostStep
-from fabfile.model.observed import Slot
+from fabfile.model.observed import Observed, Slot
+from fabfile.model.paths import Paths
 from fabfile.model.plan import HostPlan
 from fabfile.model.script import Result, Script
 from fabfile.steps.target import Target
@@ -36,7 +38,10 @@ def switch(target: Target, frozen: bool = False) -> HostStep:
     return HostStep(
         "switch",
         f"switch traffic to {target.plan.release}",
-        {host.host: _flag(target, host.slot, target.plan.release, verify=not frozen) for host in hosts},
+        {
+            host.host: _flag(target.environment, target.paths, host.slot, target.plan.release, verify=not frozen)
+            for host in hosts
+        },
         {host.host: _flag_back(target, host, verify=not frozen) for host in hosts},
     )
 
@@ -67,30 +72,29 @@ def freeze(target: Target) -> HostStep:
 
 def unfreeze(target: Target) -> HostStep:
     """Let requests through again, and see them answered by the release that is live now."""
-    doing = {}
-    for host in target.plan.hosts:
-        off = nginx.maintenance(target.paths, on=False)
-        look = _flag(target, host.slot, target.plan.release)
-        doing[host.host] = off.then(look)
-    on = nginx.maintenance(target.paths, on=True)
-    return HostStep("unfreeze", "let requests through again", doing, dict.fromkeys(doing, on))
+    environment, paths, release = target.environment, target.paths, target.plan.release
+    doing = {host.host: _through(environment, paths, host.slot, release) for host in target.plan.hosts}
+    return HostStep("unfreeze", "let requests through again", doing)
 
 
-def _flag(target: Target, slot: Slot, release: str, verify: bool = True) -> Script:
-    settings, health = target.environment.site, target.environment.health
+def let_through(environment: Environment, paths: Paths, seen: Observed) -> Script:
+    """Let requests through to what is live on a host, and see its answer."""
+    return _through(environment, paths, seen.live or "blue", seen.live_release or "")
+
+
+def _through(environment: Environment, paths: Paths, slot: Slot, release: str) -> Script:
+    return nginx.maintenance(paths, on=False).then(_flag(environment, paths, slot, release))
+
+
+def _flag(environment: Environment, paths: Paths, slot: Slot, release: str, verify: bool = True) -> Script:
+    settings, health = environment.site, environment.health
     return nginx.switch(
-        target.paths,
-        slot,
-        release,
-        settings.listen,
-        settings.server_name,
-        health.path,
-        health.request_timeout,
-        verify,
+        paths, slot, release, settings.listen, settings.server_name, health.path, health.request_timeout, verify
     )
 
 
 def _flag_back(target: Target, host: HostPlan, verify: bool) -> Script:
     # On a first deploy there is nothing to answer: the site goes away next.
     verify = verify and host.previous is not None
-    return _flag(target, host.previous or "blue", host.previous_release or "", verify)
+    slot, release = host.previous or "blue", host.previous_release or ""
+    return _flag(target.environment, target.paths, slot, release, verify)

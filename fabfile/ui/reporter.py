@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import time
@@ -12,6 +13,10 @@ from fabfile.engine.events import Event, Note, StepDone, StepFailed, StepStarted
 from fabfile.errors import TurnoutError
 
 HIDDEN = "[hidden]"
+SHORTEST = 4
+"""Values of fewer characters are not hidden: they are in everything."""
+DEAF = (OSError, ValueError, RuntimeError)
+"""What a closed terminal, a broken pipe or a full disk raise; that nobody listens must never stop an undo."""
 
 
 class Reporter:
@@ -27,12 +32,13 @@ class Reporter:
 
     def hide(self, secrets: Iterable[str]) -> None:
         """Never let these values through, whoever prints them."""
-        self._secrets = sorted({*self._secrets, *filter(None, secrets)}, key=len, reverse=True)
+        found = {text for text in secrets if len(text) >= SHORTEST}
+        self._secrets = sorted({*self._secrets, *found}, key=len, reverse=True)
 
     def emit(self, event: Event) -> None:
         """Show one event."""
         if self.as_json:
-            self._write(self._out, json.dumps(event.to_json()))
+            self._write_json(event.to_json())
         match event:
             case StepStarted():
                 hosts = " ".join(event.hosts)
@@ -56,7 +62,10 @@ class Reporter:
     def answer(self, text: str, document: object) -> None:
         """What the task was asked for: text for people, or with --json the document."""
         self._quiet()
-        self._write(self._out, json.dumps(document, default=str) if self.as_json else text)
+        if self.as_json:
+            self._write_json(document)
+        else:
+            self._write(self._out, text)
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]], document: object, empty: str) -> None:
         """An answer in columns; `empty` is said when there is no row."""
@@ -78,7 +87,7 @@ class Reporter:
                 "details": error.details,
                 "hint": error.hint,
             }
-            self._write(self._out, json.dumps(failed))
+            self._write_json(failed)
         self._write(self._err, f"error: {error}")
 
     def leave(self, code: int) -> None:
@@ -100,11 +109,13 @@ class Reporter:
         self._quiet()
         console = rich.console.Console(file=self._err, highlight=False)
         self._status = rich.status.Status(self._clean(line).replace("[", r"\["), console=console)
-        self._status.start()
+        with contextlib.suppress(*DEAF):
+            self._status.start()
 
     def _quiet(self) -> None:
         if self._status is not None:
-            self._status.stop()
+            with contextlib.suppress(*DEAF):
+                self._status.stop()
             self._status = None
 
     def _clean(self, text: str) -> str:
@@ -112,5 +123,21 @@ class Reporter:
             text = text.replace(secret, HIDDEN)
         return text
 
-    def _write(self, stream: TextIO, text: str) -> None:
-        print(self._clean(text), file=stream, flush=True)
+    def _write_json(self, document: object) -> None:
+        """Cleaned value by value: a secret may look different, or break the document, once it is JSON."""
+        plain = json.loads(json.dumps(document, default=str))
+        self._write(self._out, json.dumps(self._cleaned(plain)), clean=False)
+
+    def _cleaned(self, value: object) -> object:
+        match value:
+            case str():
+                return self._clean(value)
+            case list():
+                return [self._cleaned(item) for item in value]
+            case dict():
+                return {self._clean(key): self._cleaned(item) for key, item in value.items()}
+        return value
+
+    def _write(self, stream: TextIO, text: str, clean: bool = True) -> None:
+        with contextlib.suppress(*DEAF):
+            print(self._clean(text) if clean else text, file=stream, flush=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
 import random
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -115,6 +117,36 @@ def test_a_restore_interrupted_at_any_moment_is_taken_back(project: Project, fir
             time.sleep(moment)
             done = project.interrupt(process)
             assert done.code == 130, f"after {moment:.1f} s: {done.text}"
+
+
+def test_a_restore_whose_operator_dies_while_frozen_is_explained_and_ended(
+    project: Project, first: str, saved: int, visitor: Visitor
+) -> None:
+    process = project.start("rollback", f"--backup={saved}", "--yes")
+    while "maintenance" not in project.lab.execute("h1", "ls", "/etc/nginx/turnout") and process.poll() is None:
+        pass
+    done = project.interrupt(process, signal.SIGKILL)
+    assert done.code == -signal.SIGKILL
+    project.inv("lock.release", "--yes")
+    assert "rollback stopped at" in project.inv("status").out
+    refused = project.inv("deploy", f"--release={project.build('3.0.0')}", expect=5)
+    assert "inv maintenance.off" in refused.err
+    project.inv("maintenance.off")
+    with visitor:
+        project.inv("deploy", f"--release={first}")
+    assert visitor.failures == []
+    assert {release for _, release in project.live().values()} == {first}
+
+
+def test_maintenance_answers_503_and_ends(project: Project, first: str) -> None:
+    project.inv("maintenance.on")
+    connection = http.client.HTTPConnection(project.lab.address("h1"), timeout=10)
+    connection.request("GET", "/")
+    response = connection.getresponse()
+    assert (response.status, response.getheader("Retry-After")) == (503, "30")
+    connection.close()
+    project.inv("maintenance.off")
+    assert project.inv("plan", f"--release={first}").code == 0
 
 
 def test_a_backup_that_does_not_exist_and_a_missing_confirmation_change_nothing(

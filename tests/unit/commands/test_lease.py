@@ -75,10 +75,10 @@ def test_a_heartbeat_keeps_it(paths: Paths) -> None:
 def test_a_released_lease_is_free_and_anothers_is_left_alone(paths: Paths) -> None:
     first = acquire(paths, "a")
     assert isinstance(first, int)
-    HOST.run(lease.release(paths, first))
+    HOST.run(lease.release(paths, "a"))
     second = acquire(paths, "b")
     assert isinstance(second, int)
-    HOST.run(lease.release(paths, first))
+    HOST.run(lease.release(paths, "a"))
     assert isinstance(acquire(paths, "c"), dict)
 
 
@@ -116,5 +116,48 @@ def test_what_a_step_leaves_running_does_not_hold_the_lease(paths: Paths) -> Non
     token = acquire(paths, "a")
     assert isinstance(token, int)
     step(paths, token, "setsid sleep 5 > /dev/null 2>&1 < /dev/null &\n")
-    HOST.run(lease.release(paths, token))
+    HOST.run(lease.release(paths, "a"))
+    assert isinstance(acquire(paths, "b"), int)
+
+
+def test_who_holds_the_lease_is_told_while_a_long_step_runs(paths: Paths) -> None:
+    token = acquire(paths, "a")
+    assert isinstance(token, int)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(step, paths, token, "sleep 3\n")
+        while not Path(paths.state, "journal.jsonl").exists():
+            time.sleep(0.01)
+        begun = time.monotonic()
+        held = acquire(paths, "b")
+        assert isinstance(held, dict)
+        assert time.monotonic() - begun < 2
+        running.result()
+
+
+def test_what_still_runs_of_a_step_is_ended_before_it_is_taken_back(paths: Paths) -> None:
+    """The connection broke: the step goes on over there, and its undo must not run beside it."""
+    token = acquire(paths, "a")
+    assert isinstance(token, int)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(step, paths, token, f"sleep 30\ntouch {paths.root}/late\n")
+        while not Path(paths.state, "step").exists() or not Path(paths.state, "step").read_text().strip():
+            time.sleep(0.01)
+        begun = time.monotonic()
+        step(paths, token, "echo undone\n", undo=True)
+        assert time.monotonic() - begun < 10
+        with pytest.raises(RemoteError):
+            running.result()
+    assert not Path(paths.root, "late").exists()
+
+
+def test_breaking_the_lease_ends_the_step_that_still_runs(paths: Paths) -> None:
+    token = acquire(paths, "a")
+    assert isinstance(token, int)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(step, paths, token, "sleep 30\n")
+        while not Path(paths.state, "step").exists() or not Path(paths.state, "step").read_text().strip():
+            time.sleep(0.01)
+        HOST.run(lease.break_lease(paths))
+        with pytest.raises(RemoteError):
+            running.result()
     assert isinstance(acquire(paths, "b"), int)

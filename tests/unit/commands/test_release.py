@@ -137,7 +137,8 @@ def test_recording_keeps_the_newest_archives_and_those_in_use(paths: Paths) -> N
         file = Path(paths.releases, f"{number}.tar.zst")
         file.touch()
         os.utime(file, (1000 + number, 1000 + number))
-    HOST.run(release.record(paths, "green", '{"verb":"deploy"}', keep=3))
+    HOST.run(release.record(paths, "green", '{"verb":"deploy"}'))
+    HOST.run(release.tidy(paths, keep=3))
     assert sorted(f.name[0] for f in Path(paths.releases).iterdir()) == ["1", "7", "8", "9"]
     assert Path(paths.state, "history.jsonl").read_text() == '{"verb":"deploy"}\n'
     assert Path(paths.root, "slots/green/.turnout/proven").exists()
@@ -178,5 +179,11 @@ def test_only_old_assets_that_no_slot_lists_are_removed(paths: Paths) -> None:
         file = Path(paths.assets, "public", name)
         file.touch()
         os.utime(file, (file.stat().st_mtime - days * 86400,) * 2)
-    HOST.run(release.record(paths, "green", "{}", keep=3))
+    HOST.run(release.tidy(paths, keep=3))
     assert sorted(file.name for file in Path(paths.assets, "public").iterdir()) == ["old-but-used.js", "young.js"]
+
+
+def test_tidying_where_there_is_nothing_succeeds(paths: Paths) -> None:
+    Path(paths.releases).mkdir()
+    HOST.run(release.tidy(paths, keep=3))
+    assert list(Path(paths.releases).iterdir()) == []

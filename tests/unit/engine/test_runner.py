@@ -74,7 +74,7 @@ def same() -> list[str]:
 
 def test_steps_run_in_order_and_nothing_is_undone() -> None:
     world = World()
-    carry_out([world.step("a"), world.step("b")], world.run, same)
+    carry_out([world.step("a"), world.step("b")], [], world.run, same)
     assert world.log == ["do a", "do b"]
 
 
@@ -84,7 +84,7 @@ def test_a_failing_step_and_all_before_it_are_undone_in_reverse(count: int, brok
     world = World()
     steps = [world.step(str(i), fails("it broke") if i == broken else lambda: None) for i in range(count)]
     with pytest.raises(RolledBack) as error:
-        carry_out(steps, world.run, same)
+        carry_out(steps, [], world.run, same)
     done = [f"do {i}" for i in range(broken + 1)]
     assert world.log == done + [f"undo {i}" for i in range(broken, -1, -1)]
     assert (error.value.code, error.value.hint) == (6, "mend it broke")
@@ -95,7 +95,7 @@ def test_an_undo_that_fails_does_not_stop_the_others_and_needs_hands() -> None:
     world = World()
     steps = [world.step("a"), world.step("b", undoing=fails("no way back")), world.step("c", fails("it broke"))]
     with pytest.raises(HandsNeeded) as error:
-        carry_out(steps, world.run, same)
+        carry_out(steps, [], world.run, same)
     assert world.log[-3:] == ["undo c", "undo b", "undo a"]
     assert "it broke" in error.value.fact
     assert error.value.details == ("undoing b: no way back",)
@@ -105,7 +105,9 @@ def test_an_undo_that_fails_does_not_stop_the_others_and_needs_hands() -> None:
 def test_a_host_that_is_not_as_it_was_needs_hands_though_every_undo_worked() -> None:
     world = World()
     with pytest.raises(HandsNeeded) as error:
-        carry_out([world.step("a", fails("it broke"))], world.run, lambda: ["h1: the live slot was blue, now green"])
+        carry_out(
+            [world.step("a", fails("it broke"))], [], world.run, lambda: ["h1: the live slot was blue, now green"]
+        )
     assert "h1: the live slot was blue, now green" in error.value.details
 
 
@@ -116,14 +118,14 @@ def test_a_look_that_fails_needs_hands() -> None:
         raise TurnoutError("h1: no connection")
 
     with pytest.raises(HandsNeeded, match="it broke"):
-        carry_out([world.step("a", fails("it broke"))], world.run, blind)
+        carry_out([world.step("a", fails("it broke"))], [], world.run, blind)
 
 
 def test_ctrl_c_undoes_and_a_second_one_does_not_stop_the_undo() -> None:
     world = World()
     steps = [world.step("a", undoing=ctrl_c), world.step("b", ctrl_c)]
     with pytest.raises(Interrupted) as error:
-        carry_out(steps, world.run, same)
+        carry_out(steps, [], world.run, same)
     assert world.log == ["do a", "do b", "undo b", "undo a"]
     assert error.value.code == 130
 
@@ -131,7 +133,7 @@ def test_ctrl_c_undoes_and_a_second_one_does_not_stop_the_undo() -> None:
 def test_sigterm_counts_as_ctrl_c() -> None:
     world = World()
     with pytest.raises(Interrupted):
-        carry_out([world.step("a", lambda: os.kill(os.getpid(), signal.SIGTERM))], world.run, same)
+        carry_out([world.step("a", lambda: os.kill(os.getpid(), signal.SIGTERM))], [], world.run, same)
     assert world.log == ["do a", "undo a"]
 
 
@@ -142,20 +144,55 @@ def test_a_defect_in_a_step_is_undone_too() -> None:
         raise ZeroDivisionError("oops")
 
     with pytest.raises(RolledBack, match="internal error: ZeroDivisionError: oops"):
-        carry_out([world.step("a", defect)], world.run, same)
+        carry_out([world.step("a", defect)], [], world.run, same)
     assert world.log == ["do a", "undo a"]
 
 
 def test_signal_handlers_are_given_back() -> None:
     before = signal.getsignal(signal.SIGTERM)
     world = World()
-    carry_out([world.step("a")], world.run, same)
+    carry_out([world.step("a")], [], world.run, same)
     assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_events_tell_failure_and_undo() -> None:
     world = World()
     with pytest.raises(RolledBack):
-        carry_out([world.step("a"), world.step("b", fails("it broke"))], world.run, same)
+        carry_out([world.step("a"), world.step("b", fails("it broke"))], [], world.run, same)
     assert [e.fact for e in world.events if isinstance(e, StepFailed)] == ["it broke"]
     assert [e.step for e in world.events if isinstance(e, StepUndone)] == ["b", "a"]
+
+
+def test_from_a_closing_step_nothing_is_taken_back() -> None:
+    world = World()
+    with pytest.raises(HandsNeeded, match="took effect, but then b failed: it broke"):
+        carry_out([world.step("a")], [world.step("b", fails("it broke"))], world.run, same)
+    assert world.log == ["do a", "do b"]
+
+
+def test_ctrl_c_does_not_stop_the_closing_steps() -> None:
+    world = World()
+    carry_out([world.step("a")], [world.step("b", ctrl_c), world.step("c")], world.run, same)
+    assert world.log == ["do a", "do b", "do c"]
+
+
+def test_an_undo_with_a_defect_does_not_stop_the_others() -> None:
+    world = World()
+
+    def defect() -> None:
+        raise ZeroDivisionError("oops")
+
+    with pytest.raises(HandsNeeded):
+        carry_out([world.step("a"), world.step("b", fails("it broke"), defect)], [], world.run, same)
+    assert world.log[-2:] == ["undo b", "undo a"]
+
+
+def test_a_signal_that_is_ignored_stays_ignored() -> None:
+    """`nohup inv deploy` must not be undone when its terminal closes."""
+    world = World()
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        carry_out([world.step("a", lambda: os.kill(os.getpid(), signal.SIGHUP))], [], world.run, same)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert world.log == ["do a"]

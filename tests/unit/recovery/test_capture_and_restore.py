@@ -53,6 +53,8 @@ class MemoryDatabase:
 
     def swap(self, live: str, new: str, kept: str) -> None: ...
 
+    def open(self, name: str) -> None: ...
+
     def drop(self, name: str) -> None:
         self.loaded.pop(name, None)
 

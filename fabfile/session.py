@@ -153,7 +153,7 @@ class Session:
     def rollback_target(self, observed: dict[str, Observed]) -> Target:
         """The plan to go back to the other slot. Raises Refused where that is not possible."""
         with suppress(BadInput):  # not needed here, but what the hosts say may hold them
-            self.sources  # noqa: B018
+            _ = self.sources
         plan = plan_rollback(observed.values(), self.environment, self.templates)
         refuse_if_unfit(observed.values(), self.environment, 0, 0)
         return Target(self.run_id, self.holder, plan, self.environment, self.paths, {}, "")

@@ -14,6 +14,7 @@ from fabfile.commands.observe import TOOLS
 from fabfile.config.schema import Environment
 from fabfile.errors import BadInput, Refused
 from fabfile.model.observed import Observed, Process, Slot, SlotState, other
+from fabfile.model.plan import Plan
 from fabfile.planning.comparison import differences
 from fabfile.planning.deploy_plan import diff, plan_deploy, plan_rollback
 from fabfile.planning.preflight import host_problems, refuse_if_unfit
@@ -57,7 +58,7 @@ def serving(host: str, live: Slot = "blue", release: str = "1.0", idle: str | No
     return replace(seen, releases=(release,), ports={22: "sshd", ports[live]: "node (pid 100)"})
 
 
-def deploy(*observed: Observed, release: str = "2.0", configuration: str = "conf"):  # type: ignore[no-untyped-def]
+def deploy(*observed: Observed, release: str = "2.0", configuration: str = "conf") -> Plan:
     return plan_deploy(observed, ENVIRONMENT, release, configuration, TEMPLATES)
 
 

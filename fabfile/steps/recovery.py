@@ -81,6 +81,8 @@ def swap_database(scope: Scope, target: Target) -> OperatorStep:
     def take_back(run: Run) -> None:
         if database.exists(kept):
             database.swap(database.live, kept, beside)
+        else:
+            database.open(database.live)
 
     return OperatorStep("swap-db", "exchange the databases in one transaction", _hosts(target), work, take_back)
 

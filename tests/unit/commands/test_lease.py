@@ -127,10 +127,9 @@ def test_who_holds_the_lease_is_told_while_a_long_step_runs(paths: Paths) -> Non
         running = pool.submit(step, paths, token, "sleep 3\n")
         while not Path(paths.state, "journal.jsonl").exists():
             time.sleep(0.01)
-        begun = time.monotonic()
         held = acquire(paths, "b")
         assert isinstance(held, dict)
-        assert time.monotonic() - begun < 2
+        assert not running.done()
         running.result()
 
 

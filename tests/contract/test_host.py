@@ -133,7 +133,7 @@ def test_several_programs_run_at_the_same_time(host: Host) -> None:
     times: list[tuple[float, float]] = []
 
     def work() -> None:
-        begun, ended = host.run(Script("date +%s.%N; sleep 1; date +%s.%N", 20)).stdout.split()
+        begun, ended = host.run(Script("date +%s.%N; sleep 3; date +%s.%N", 20)).stdout.split()
         times.append((float(begun), float(ended)))
 
     threads = [threading.Thread(target=work) for _ in range(6)]

@@ -8,6 +8,7 @@ Only the standard library is imported, so that a shell script can ask before any
 from __future__ import annotations
 
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -47,8 +48,18 @@ APT = tuple(tool.package for tool in (*PODMAN, *DEBIAN, *ALWAYS))
 
 
 def engine_program() -> str:
-    """The container engine to use: podman unless only docker is there."""
-    return "docker" if shutil.which("docker") and not shutil.which("podman") else "podman"
+    """The container engine to use: podman, unless it is not there and docker is, with its daemon running."""
+    return "docker" if not shutil.which("podman") and _docker_answers() else "podman"
+
+
+def _docker_answers() -> bool:
+    """A docker client alone, without a daemon, starts nothing."""
+    if shutil.which("docker") is None:
+        return False
+    try:
+        return subprocess.run(["docker", "info"], capture_output=True, timeout=20, check=False).returncode == 0
+    except subprocess.TimeoutExpired:
+        return False
 
 
 def needed() -> tuple[Tool, ...]:

@@ -123,7 +123,9 @@ class Session:
         try:
             return parse(host.name, self.paths, host.run(script).stdout)
         except (ValueError, KeyError) as error:
-            raise RemoteError(host.name, f"the answer could not be understood: {error}") from error
+            raise RemoteError(
+                host.name, f"the answer could not be understood: {error}", "run it again: inv status"
+            ) from error
 
     @contextmanager
     def lease(self, verb: str, reason: str, wait: float) -> Iterator[Run]:

@@ -10,7 +10,7 @@ from fabfile.ui.reporter import Reporter
 from fabfile.verb import ENV, JSON, verb
 
 if TYPE_CHECKING:
-    from fabfile.model.observed import Observed
+    from fabfile.model.observed import LastRun, Lease, Observed
 
 
 @verb(help={"env": ENV, "json": JSON})
@@ -83,8 +83,15 @@ def _activity(seen: Observed) -> str:
     if seen.lease and seen.lease.remaining > 0:
         return f"{seen.lease.holder}: {seen.lease.reason}"
     last = seen.last_run
-    if last is None or (last.result in ("done", "undone") and not (seen.lease and seen.lease.run == last.run)):
+    if last is None or _ended(last, seen.lease):
         return "-"
     return f"{last.verb} stopped at {last.step}: " + (
         "inv maintenance.off, then deploy or roll back again" if seen.maintenance else "deploy or roll back again"
     )
+
+
+def _ended(last: LastRun, lease: Lease | None) -> bool:
+    """Whether the newest run came to its end; one that died between two steps left its last one `done`."""
+    if lease and lease.run == last.run:
+        return False
+    return last.result == "undone" or (last.result == "done" and last.step in ("tidy", "freeze", "unfreeze"))

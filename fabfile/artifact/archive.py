@@ -74,7 +74,7 @@ def open_release(reference: str | None, folder: Path) -> Release:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise BadInput(f"{path} cannot be read: {error.strerror}") from error
+        raise BadInput(f"{path} cannot be read: {error.strerror}", f"ls -l {path}") from error
     if digest != manifest.digest:
         raise BadInput(f"{path} is corrupt: SHA-256 is {digest}, the manifest says {manifest.digest}", FOREIGN)
     return Release(path, manifest)

@@ -104,7 +104,7 @@ def _git(folder: Path, *words: str, fails: bool = False) -> bytes:
     except FileNotFoundError as error:
         raise BadInput(f"{folder} lies in a git work tree, but git is not installed here", "install git") from error
     except subprocess.TimeoutExpired as error:
-        raise BadInput(f"git did not answer within {GIT_TIMEOUT:.0f} s in {folder}") from error
+        raise BadInput(f"git did not answer within {GIT_TIMEOUT:.0f} s in {folder}", "try git status there") from error
     if done.returncode and not fails:
         lines = done.stderr.decode(errors="replace").strip().splitlines()
         raise BadInput(f"git {words[0]} failed in {folder}", "run `git status` there", lines)

@@ -90,8 +90,6 @@ class OperatorStep:
         self.work(run)
 
     def undo(self, run: Run) -> None:
-        if self.take_back is None:
-            return
         unmarked: FleetError | None = None
         try:
             self._mark(run, undo=True)
@@ -100,7 +98,8 @@ class OperatorStep:
             if lost or len(error.failures) == len(self.hosts):
                 raise
             unmarked = error  # a host that cannot be reached must not keep the others from being put right
-        self.take_back(run)
+        if self.take_back:
+            self.take_back(run)
         if unmarked:
             raise unmarked
 

@@ -29,7 +29,9 @@ def load(path: Path) -> paramiko.HostKeys:
         try:
             keys.load(str(path))
         except (OSError, paramiko.SSHException, UnicodeDecodeError) as error:
-            raise BadInput(f"{path}: cannot be read as a known_hosts file: {error}") from error
+            raise BadInput(
+                f"{path}: cannot be read as a known_hosts file: {error}", "mend or remove it; inv hosts.trust"
+            ) from error
     return keys
 
 

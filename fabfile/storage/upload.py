@@ -139,7 +139,7 @@ class Upload:
             return
         with suppress(NotFound):
             self._head()
-            raise AlreadyExists(f"{self._name}: exists already")
+            raise AlreadyExists(f"{self._name}: exists already", "choose another key, or see what is there")
 
     def _head(self) -> tuple[str, int]:
         answer = self._call("head_object", self._key, {}, ("ContentLength", "Metadata"))

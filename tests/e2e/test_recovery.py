@@ -206,6 +206,7 @@ def test_an_unreachable_store_fails_a_backup_and_a_deploy_that_wants_one(
         with untouched(project):
             failed = project.inv("backup", expect=1)
             refused = project.inv("deploy", f"--release={second}", expect=6)
+            assert "stopped at" not in project.inv("status").out
     finally:
         project.lab.heal("s3")
         project.configure()

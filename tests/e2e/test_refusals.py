@@ -36,6 +36,23 @@ def unchanged(project: Project) -> Iterator[None]:
     assert look() == before
 
 
+@contextmanager
+def taken(project: Project, address: str) -> Iterator[None]:
+    """Somebody else's program listens there on h1: `address` is what Node's `listen` takes."""
+    script = f"require('net').createServer().listen({address}, () => console.log('listening'))"
+    project.lab.execute(
+        "h1",
+        "bash",
+        "-c",
+        f'setsid node -e "{script}" > /run/squatter.log 2>&1 & echo $! > /run/squatter; '
+        "until grep -q listening /run/squatter.log; do sleep 0.05; done",
+    )
+    try:
+        yield
+    finally:
+        project.lab.execute("h1", "bash", "-c", "kill $(cat /run/squatter)")
+
+
 @pytest.mark.parametrize(
     ("behaviour", "said"),
     [
@@ -87,15 +104,8 @@ def test_a_taken_port_is_named_with_its_holder(project: Project, first: str) -> 
     second = project.build("2.0.2")
     host = project.inv("status", "--json").document["h1"]
     port = 3002 if host["live"] == "blue" else 3001
-    script = f"require('net').createServer().listen({port},'127.0.0.1')"
-    project.lab.execute(
-        "h1", "bash", "-c", f'setsid node -e "{script}" >/dev/null 2>&1 & echo $! > /run/squatter; sleep 1'
-    )
-    try:
-        with unchanged(project):
-            refused = project.inv("deploy", f"--release={second}", expect=5)
-    finally:
-        project.lab.execute("h1", "bash", "-c", "kill $(cat /run/squatter)")
+    with taken(project, f"{port}, '127.0.0.1'"), unchanged(project):
+        refused = project.inv("deploy", f"--release={second}", expect=5)
     assert f"h1: port {port}" in refused.err
     assert "is taken by" in refused.err
 
@@ -133,19 +143,14 @@ def test_a_reload_that_nginx_does_not_take_is_noticed_and_put_back(
 ) -> None:
     """`nginx -t` passes and the reload exits 0, but a port is held: only the generation tells."""
     second = project.build("2.0.5")
-    script = "require('net').createServer().listen(8088)"
-    project.lab.execute(
-        "h1", "bash", "-c", f'setsid node -e "{script}" >/dev/null 2>&1 & echo $! > /run/squatter; sleep 1'
-    )
     template = project.folder / "templates" / "nginx" / "site.conf.j2"
     good = template.read_text()
     template.write_text(good.replace("    listen {{ listen }};", "    listen {{ listen }};\n    listen 8088;"))
     try:
-        with visitor:
+        with taken(project, "8088"), visitor:
             failed = project.inv("deploy", f"--release={second}", expect=6)
     finally:
         template.write_text(good)
-        project.lab.execute("h1", "bash", "-c", "kill $(cat /run/squatter)")
     assert "8088" in failed.err
     assert {release for _, release in project.live().values()} == {first}
     # A reload closes kept connections, which a client may notice; an answer that is no answer nobody may get.

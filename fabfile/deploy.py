@@ -1,14 +1,22 @@
-"""`inv deploy` and `inv plan`: a release goes live on every host, or on none."""
+"""`inv deploy`, `inv plan` and `inv deploy.catch-up`: a release goes live on every host, or on none."""
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fabfile.errors import BadInput
 from fabfile.ui.reporter import Reporter
 from fabfile.verb import ENV, JSON, LOCK_WAIT, YES, duration, verb
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fabfile.artifact.archive import Release
     from fabfile.engine.step import Step
+    from fabfile.model.observed import Observed
+    from fabfile.model.plan import Plan, Rollout
     from fabfile.session import Session
     from fabfile.steps.target import Target
 
@@ -20,6 +28,12 @@ RELEASE = "release file or id; default: the newest in dist/"
         "env": ENV,
         "release": RELEASE,
         "plan": "only show what would be done (same as inv plan)",
+        "canary": "give shares of the clients the new release first: 10,50,100 (percent); without 100 it stays there",
+        "step": "how long each share is watched before the next (default 2m)",
+        "watch": "how long the gates watch once all traffic has moved, the old slot still running",
+        "serial": "move traffic on so many hosts at a time: a number, or a percentage such as 25%",
+        "limit": "only these hosts, separated by commas",
+        "allow_missing": "go on without up to so many hosts that are out of reach",
         "skip_backup": "do not take the backup that the environment asks for",
         "skip_migrate": "do not run the application's migration",
         "lock_wait": LOCK_WAIT,
@@ -32,6 +46,12 @@ def deploy(
     env: str | None = None,
     release: str | None = None,
     plan: bool = False,
+    canary: str | None = None,
+    step: str = "2m",
+    watch: str | None = None,
+    serial: str | None = None,
+    limit: str | None = None,
+    allow_missing: int = 0,
     skip_backup: bool = False,
     skip_migrate: bool = False,
     lock_wait: str = "0s",
@@ -39,75 +59,202 @@ def deploy(
     json: bool = False,
 ) -> None:
     """Put a release on every host, prove it healthy, and move traffic to it; undo everything if a step fails."""
+    from fabfile.planning.rollout import parse_rollout
     from fabfile.session import opened
 
-    if plan:
-        return _show(reporter, env, release, skip_backup, skip_migrate)
-    with opened(env, reporter) as session:
+    pace = (duration(step, "--step"), duration(watch, "--watch") if watch else 0.0)
+    with opened(env, reporter, read_only=plan) as session:
+        hosts = session.reachable(allow_missing)
+        chosen = _chosen(session, limit, hosts)
+        rollout = parse_rollout(canary, serial, *pace, hosts=len(set(hosts) & set(session.environment.web_hosts)))
         archive = session.open_release(release)
+
+        def target_on(observed: Mapping[str, Observed]) -> Target:
+            seen = {name: observed[name] for name in chosen}
+            return _target(session, archive, seen, rollout, hosts, skip_backup, skip_migrate)
+
+        if plan:
+            return _show(session, target_on(session.observe(hosts)))
         session.confirm(yes, f"{archive.manifest.id} is about to be deployed to {session.name}.")
-        with session.lease("deploy", f"deploy {archive.manifest.id}", duration(lock_wait, "--lock-wait")) as run:
-            before = session.observe()
-            target = session.deploy_target(archive, before)
+        with session.lease("deploy", f"deploy {archive.manifest.id}", duration(lock_wait, "--lock-wait"), hosts) as run:
+            target = target_on(session.observe(hosts))
             if target.plan.empty:
-                return reporter.answer(f"nothing to do: {session.name} serves {target.plan.release}", _summary(target))
-            session.carry_out(steps(session, target, skip_backup, skip_migrate), closing(target), run, before)
-        reporter.answer(f"{session.name} serves {target.plan.release}", _summary(target))
+                return reporter.answer(f"nothing to do: {session.name} serves {target.plan.release}", summary(target))
+            session.carry_out(steps(session, target), closing(target), run, target)
+        _answer(session, target)
     return None
 
 
 @verb(help={"env": ENV, "release": RELEASE, "json": JSON})
 def plan(reporter: Reporter, env: str | None = None, release: str | None = None, json: bool = False) -> None:
     """Show every step, command and file change that a deploy would make; exit 2 when there is something to do."""
-    _show(reporter, env, release)
+    from fabfile.model.plan import Rollout
+    from fabfile.session import opened
+
+    with opened(env, reporter, read_only=True) as session:
+        archive, hosts = session.open_release(release), session.environment.run_hosts
+        _show(session, _target(session, archive, session.observe(), Rollout(), hosts))
 
 
-def steps(session: Session, target: Target, skip_backup: bool = False, skip_migrate: bool = False) -> list[Step]:
+@verb(help={"env": ENV, "lock_wait": LOCK_WAIT, "yes": YES, "json": JSON}, name="catch-up")
+def catch_up(
+    reporter: Reporter, env: str | None = None, lock_wait: str = "0s", yes: bool = False, json: bool = False
+) -> None:
+    """Bring hosts that missed a deploy to the release that the others serve, from an archive that those keep."""
+    from fabfile.model.observed import newest_release
+    from fabfile.planning.deploy_plan import plan_catch_up
+    from fabfile.planning.unfinished import refuse_if_unfinished
+    from fabfile.session import opened
+
+    with opened(env, reporter) as session, tempfile.TemporaryDirectory(prefix="turnout-") as folder:
+        session.confirm(yes, f"hosts of {session.name} that missed a deploy are about to be brought up to date.")
+        with session.lease("catch-up", "catch up", duration(lock_wait, "--lock-wait")) as run:
+            observed = session.observe()
+            refuse_if_unfinished(observed)
+            wanted = newest_release(observed.values())
+            if wanted is None:
+                raise BadInput(f"{session.name} serves nothing yet", "inv deploy")
+            archive = session.kept_release(wanted, observed, Path(folder))
+            plan = plan_catch_up(
+                observed.values(), session.environment, wanted, session.configuration, session.templates
+            )
+            target = session.deploy_target(archive, observed, plan)
+            if plan.empty:
+                return reporter.answer(f"nothing to do: every host of {session.name} serves {wanted}", summary(target))
+            session.carry_out(steps(session, target), closing(target), run, target)
+        _answer(session, target)
+    return None
+
+
+def steps(session: Session, target: Target) -> list[Step]:
     """A deploy, from top to bottom."""
-    from fabfile.steps import process, recovery, release, traffic
+    from fabfile.steps import process, record, recovery, release, traffic
 
+    plan = target.plan
     table: list[Step] = [
-        *([recovery.backup(session.recovery, target)] if target.plan.backup and not skip_backup else []),
+        record.begin(target),
+        *([recovery.backup(session.recovery, target)] if plan.backup else []),
         release.upload(target),
         release.unpack(target),
         release.place(target),
-        *([release.migrate(target)] if target.environment.release.migrate and not skip_migrate else []),
+        *([release.migrate(target)] if plan.migrate else []),
         process.start(target),
         process.prove(target),
+        traffic.reach(target),
         traffic.site(target),
-        traffic.switch(target),
-        traffic.drain(target),
-        process.settle(target),
+        *moves(target),
+        *([] if plan.rollout.hold else [traffic.drain(target), process.settle(target)]),
     ]
     return [step for step in table if step.hosts]
 
 
+def moves(target: Target) -> list[Step]:
+    """How traffic comes to the new slot: in shares that are judged, then everywhere, then watched."""
+    from fabfile.steps import gate, traffic
+
+    rollout, first = target.plan.rollout, True
+    table: list[Step] = []
+    for percent in rollout.canary:
+        table += [
+            traffic.canary(target, percent, first),
+            traffic.confirm(target, f"confirm-{percent}", final=False),
+            gate.gate(target, percent),
+        ]
+        first = False
+    if rollout.hold:
+        return [*table, traffic.hold(target)]
+    if rollout.serial:
+        webs = target.plan.webs
+        for number, start in enumerate(range(0, len(webs), rollout.serial), 1):
+            batch = webs[start : start + rollout.serial]
+            table += [traffic.switch(target, batch, number, first), traffic.confirm_some(target, batch, number)]
+    else:
+        table += [traffic.switch(target, first=first)]
+        table += [traffic.confirm(target, "confirm-100", final=False)] if rollout.watch else []
+    return [*table, *([gate.watch(target)] if rollout.watch else []), traffic.confirm(target)]
+
+
 def closing(target: Target) -> list[Step]:
-    """What follows once everything worked, and is not taken back."""
+    """What follows once everything worked, and is not taken back; a canary that is being held has not come so far."""
     from fabfile.steps import record
 
-    return [record.record(target), record.tidy(target)]
+    return [] if target.plan.rollout.hold else [record.record(target), record.tidy(target)]
 
 
-def _show(
-    reporter: Reporter, env: str | None, release: str | None, skip_backup: bool = False, skip_migrate: bool = False
-) -> None:
-    from fabfile.session import opened
-    from fabfile.ui.plan import plan_document, plan_text
-
-    with opened(env, reporter, read_only=True) as session:
-        target = session.deploy_target(session.open_release(release), session.observe())
-        if target.plan.empty:
-            return reporter.answer(f"nothing to do: {session.name} serves {target.plan.release}", _summary(target))
-        table = [*steps(session, target, skip_backup, skip_migrate), *closing(target)]
-        reporter.answer(plan_text(target, table), plan_document(target, table))
-    return reporter.leave(2)
-
-
-def _summary(target: Target) -> dict[str, object]:
+def summary(target: Target) -> dict[str, object]:
+    """What a run did, as JSON."""
     return {
         "run": target.run,
         "release": target.plan.release,
-        "changed": [host.host for host in target.plan.hosts],
+        "changed": list(target.plan.hosts),
         "unchanged": list(target.plan.unchanged),
+        "missing": list(target.plan.missing),
     }
+
+
+def _target(
+    session: Session,
+    archive: Release,
+    observed: Mapping[str, Observed],
+    rollout: Rollout,
+    hosts: tuple[str, ...],
+    skip_backup: bool = False,
+    skip_migrate: bool = False,
+) -> Target:
+    from dataclasses import replace
+
+    from fabfile.model.plan import Rollout
+    from fabfile.planning.deploy_plan import plan_deploy
+    from fabfile.planning.unfinished import refuse_if_unfinished
+
+    refuse_if_unfinished(observed)
+    environment = session.environment
+    plan: Plan = plan_deploy(
+        observed.values(), environment, archive.manifest.id, session.configuration, session.templates, rollout=rollout
+    )
+    if (plan.rollout.canary or plan.rollout.watch) and any(web.before is None for web in plan.webs):
+        session.reporter.say("a first deploy has nothing to be compared with: all traffic moves at once")
+        plan = replace(plan, rollout=Rollout())
+    backup = environment.backup is not None and environment.backup.before_deploy
+    plan = replace(
+        plan,
+        missing=tuple(name for name in environment.run_hosts if name not in hosts),
+        backup=backup and not skip_backup and not plan.empty,
+        migrate=bool(environment.release.migrate) and not skip_migrate and not plan.empty,
+    )
+    return session.deploy_target(archive, observed, plan)
+
+
+def _chosen(session: Session, limit: str | None, hosts: tuple[str, ...]) -> tuple[str, ...]:
+    if limit is None:
+        return hosts
+    names = tuple(sorted({name.strip() for name in limit.split(",")}))
+    unknown = [name for name in names if name not in hosts]
+    if unknown:
+        raise BadInput(f"--limit={limit}: {', '.join(unknown)} takes no part", f"there are: {', '.join(hosts)}")
+    if not session.environment.together:
+        raise BadInput(
+            "--limit is for hosts that each have nginx and the application; here all go by one slot",
+            "leave --limit out; --canary moves traffic little by little",
+        )
+    return names
+
+
+def _show(session: Session, target: Target) -> None:
+    from fabfile.ui.plan import plan_document, plan_text
+
+    reporter = session.reporter
+    if target.plan.empty:
+        return reporter.answer(f"nothing to do: {session.name} serves {target.plan.release}", summary(target))
+    table = [*steps(session, target), *closing(target)]
+    reporter.answer(plan_text(target, table), plan_document(target, table))
+    return reporter.leave(2)
+
+
+def _answer(session: Session, target: Target) -> None:
+    plan = target.plan
+    said = f"{session.name} serves {plan.release}"
+    if plan.rollout.hold:
+        share = plan.rollout.canary[-1]
+        said = f"{share} % of the clients of {session.name} get {plan.release}; inv canary.set, inv canary.stop"
+    session.reporter.answer(said, summary(target))

@@ -6,6 +6,7 @@
     ├── Refused                  5  a guard said no before anything started
     ├── RolledBack               6  failed midway and undone; the hosts are as they were
     ├── HandsNeeded              7  failed and could not be undone completely
+    ├── Held                     8  a canary could not be judged and waits for a decision
     ├── Interrupted            130  Ctrl-C or SIGTERM, and undone
     ├── RemoteError              1  a command failed on a host
     │   ├── Unreachable          1  no connection to a host
@@ -67,6 +68,12 @@ class HandsNeeded(TurnoutError):
     """A step failed and undoing failed too, or the hosts are not as they were."""
 
     code = 7
+
+
+class Held(TurnoutError):
+    """A canary had too little traffic to be judged and stays at its share until somebody decides."""
+
+    code = 8
 
 
 class Interrupted(TurnoutError):

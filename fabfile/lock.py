@@ -28,6 +28,6 @@ def release(reporter: Reporter, env: str | None = None, yes: bool = False, json:
 
     with opened(env, reporter) as session:
         session.confirm(yes, "The lock is about to be taken from whoever holds it.", always=True)
-        hosts = session.environment.app_hosts
+        hosts = session.environment.run_hosts
         session.fleet.each(hosts, lambda host: host.run(break_lease(session.paths)))
         reporter.answer(f"no lock is held on {', '.join(hosts)}", {"released": list(hosts)})

@@ -18,13 +18,14 @@ def on(
         session.confirm(yes, f"{session.name} is about to answer every request with 503.")
         with session.lease("maintenance", "maintenance on", duration(lock_wait, "--lock-wait")) as run:
             script = nginx.maintenance(session.paths, on=True)
-            run.on_hosts("freeze", dict.fromkeys(session.environment.app_hosts, script))
+            run.on_hosts("freeze", dict.fromkeys(session.environment.web_hosts, script))
         reporter.answer(f"{session.name} answers with 503; back with: inv maintenance.off", {"maintenance": True})
 
 
 @verb(help={"env": ENV, "lock_wait": LOCK_WAIT, "json": JSON})
 def off(reporter: Reporter, env: str | None = None, lock_wait: str = "0s", json: bool = False) -> None:
     """Let requests through again: opens the database, starts the live slot if it is down, and proves it first."""
+    from fabfile.model.observed import live_release
     from fabfile.session import opened
     from fabfile.steps.process import live_again
     from fabfile.steps.traffic import let_through
@@ -35,7 +36,10 @@ def off(reporter: Reporter, env: str | None = None, lock_wait: str = "0s", json:
             if session.environment.database and session.database:
                 session.database.open(session.environment.database.name)
             environment, paths = session.environment, session.paths
-            run.on_hosts("start", {name: live_again(environment, paths, seen) for name, seen in observed.items()})
-            run.on_hosts("unfreeze", {name: let_through(environment, paths, seen) for name, seen in observed.items()})
-        live = {name: seen.live_release for name, seen in observed.items()}
-        reporter.answer(f"{session.name} answers again", {"maintenance": False, "releases": live})
+            apps = {name: observed[name] for name in environment.app_hosts}
+            webs = {name: observed[name] for name in environment.web_hosts}
+            run.on_hosts("start", {name: live_again(environment, paths, seen) for name, seen in apps.items()})
+            live = live_release(observed.values())
+            run.on_hosts("unfreeze", {name: let_through(environment, paths, seen, live) for name, seen in webs.items()})
+        releases = {name: seen.live_release for name, seen in observed.items()}
+        reporter.answer(f"{session.name} answers again", {"maintenance": False, "releases": releases})

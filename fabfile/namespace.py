@@ -5,17 +5,23 @@ from __future__ import annotations
 from invoke.collection import Collection
 
 from fabfile import backup as backups
-from fabfile import build, deploy, hosts, lock, maintenance, rollback, status
+from fabfile import build, canary, deploy, hosts, lock, maintenance, rollback, status, unfinished
 from fabfile.lab import tasks as lab
 
 
 def namespace() -> Collection:
     """The root collection. Order is alphabetical in `inv --list`, whatever is done here."""
     root = Collection()
-    for task in (build.build, deploy.plan, deploy.deploy, rollback.rollback, status.status, status.releases):
+    for task in (build.build, deploy.plan, rollback.rollback, status.status, status.releases):
         root.add_task(task)
+    deploys = Collection("deploy")
+    deploys.add_task(deploy.deploy, default=True)
+    for task in (unfinished.resume, unfinished.abort, deploy.catch_up):
+        deploys.add_task(task)
+    root.add_collection(deploys)
     for name, module in (
         ("backup", backups),
+        ("canary", canary),
         ("hosts", hosts),
         ("lab", lab),
         ("lock", lock),

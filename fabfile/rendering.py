@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,15 +25,16 @@ class Site:
     generation: str
 
 
-def render_site(environment: Environment, ports: Mapping[Slot, int], templates: Path) -> Site:
-    """The nginx site with both slots at these ports. Raises BadInput with the template and line that is wrong."""
+def render_site(environment: Environment, upstreams: Mapping[Slot, Sequence[str]], templates: Path) -> Site:
+    """The nginx site with each slot at these `address:port`s. Raises BadInput with the template line that is wrong."""
     name = environment.site.template
     paths = Paths(environment.app)
     values = {
         "app": environment.app,
         "variable": environment.app.replace("-", "_"),
-        "ports": ports,
-        "flag": paths.flag,
+        "upstreams": upstreams,
+        "traffic": paths.traffic,
+        "access_log": paths.access_log,
         "maintenance": paths.maintenance,
         **environment.site.model_dump(exclude={"template"}),
     }
@@ -41,6 +42,8 @@ def render_site(environment: Environment, ports: Mapping[Slot, int], templates: 
         loader=jinja2.FileSystemLoader(templates),
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
         autoescape=False,  # noqa: S701 - nginx is not HTML, and the schema admits no character that is special there
     )
     try:
@@ -55,7 +58,7 @@ def render_site(environment: Environment, ports: Mapping[Slot, int], templates: 
         raise BadInput(f"templates/{name}: {error.message}", f"the template may use: {', '.join(values)}") from error
 
 
-def process_file(environment: Environment, slot: Slot, port: int, release: str, node: str) -> bytes:
+def process_file(environment: Environment, slot: Slot, address: str, port: int, release: str, node: str) -> bytes:
     """PM2's JSON for one slot. It holds no secret: PM2 writes it to its dump."""
     paths = Paths(environment.app)
     directory = paths.slot(slot)
@@ -67,7 +70,7 @@ def process_file(environment: Environment, slot: Slot, port: int, release: str, 
         "args": list(settings.arguments),
         "interpreter": node,
         "exec_mode": "fork",
-        "env": slot_variables(environment, slot, port, release),
+        "env": slot_variables(environment, slot, address, port, release),
         "kill_timeout": round(settings.stop_timeout * 1000),
         "out_file": f"{paths.logs}/{slot}.out.log",
         "error_file": f"{paths.logs}/{slot}.err.log",
@@ -77,15 +80,16 @@ def process_file(environment: Environment, slot: Slot, port: int, release: str, 
         "exp_backoff_restart_delay": 200,
         "vizion": False,
         "pmx": False,
+        **({"max_memory_restart": settings.max_memory} if settings.max_memory else {}),
     }
     return json.dumps({"apps": [app]}, indent=1).encode()
 
 
-def slot_variables(environment: Environment, slot: Slot, port: int, release: str) -> dict[str, str]:
+def slot_variables(environment: Environment, slot: Slot, address: str, port: int, release: str) -> dict[str, str]:
     """The application's plain variables: the team's own, and where and what it is."""
     return {
         **environment.env,
-        "HOST": "127.0.0.1",
+        "HOST": address,
         "PORT": str(port),
         "SLOT": slot,
         "RELEASE_ID": release,

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fabfile.deploy import closing
+from fabfile.deploy import closing, summary
+from fabfile.deploy import steps as deploy_steps
+from fabfile.errors import BadInput, Refused
+from fabfile.planning.deploy_plan import plan_deploy
+from fabfile.planning.unfinished import refuse_if_unfinished
 from fabfile.ui.reporter import Reporter
 from fabfile.verb import ENV, JSON, LOCK_WAIT, YES, duration, verb
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from fabfile.artifact.archive import Release
     from fabfile.engine.step import Step
+    from fabfile.model.observed import Observed
     from fabfile.model.recovery_point import RecoveryPoint
     from fabfile.session import Session
     from fabfile.steps.target import Target
@@ -21,7 +29,9 @@ if TYPE_CHECKING:
 @verb(
     help={
         "env": ENV,
+        "to": "a release that the hosts keep (inv releases); nothing is uploaded",
         "backup": "a backup's number, or latest: bring files and database back to it (see inv backup.list)",
+        "allow_missing": "go on without up to so many hosts that are out of reach",
         "lock_wait": LOCK_WAIT,
         "yes": YES,
         "json": JSON,
@@ -30,36 +40,57 @@ if TYPE_CHECKING:
 def rollback(
     reporter: Reporter,
     env: str | None = None,
+    to: str | None = None,
     backup: str | None = None,
+    allow_missing: int = 0,
     lock_wait: str = "0s",
     yes: bool = False,
     json: bool = False,
 ) -> None:
-    """Go back to the release in the other slot; with --backup=N to that backup's release, files and database."""
+    """Go back to the release in the other slot, or to another one that the hosts keep; with --backup=N to that backup's
+    release, files and database."""
     from fabfile.session import opened
 
     wait = duration(lock_wait, "--lock-wait")
-    with opened(env, reporter) as session:
+    if to is not None and backup is not None:
+        raise BadInput("--to and --backup are two ways back", "choose one; a backup brings its own release")
+    with opened(env, reporter) as session, tempfile.TemporaryDirectory(prefix="turnout-") as folder:
         if backup is not None:
-            return _to_backup(session, backup, wait, yes)
-        session.confirm(yes, f"{session.name} is about to go back to the release in its other slot.")
-        with session.lease("rollback", "rollback", wait) as run:
-            before = session.observe()
-            target = session.rollback_target(before)
-            session.carry_out(quick_steps(target), closing(target), run, before)
+            return _to_backup(session, backup, wait, yes, Path(folder))
+        where = to or "the release in its other slot"
+        session.confirm(yes, f"{session.name} is about to go back to {where}.")
+        hosts = session.reachable(allow_missing)
+        with session.lease("rollback", "rollback", wait, hosts) as run:
+            observed = session.observe(hosts)
+            refuse_if_unfinished(observed)
+            target = _to_release(session, observed, to, Path(folder)) if to else session.rollback_target(observed)
+            target = replace(target, plan=replace(target.plan, missing=_missing(session, hosts)))
+            if target.plan.empty:
+                return reporter.answer(f"nothing to do: {session.name} serves {target.plan.release}", summary(target))
+            session.carry_out(steps(session, target), closing(target), run, target)
         _answer(session, target)
     return None
 
 
+def steps(session: Session, target: Target) -> list[Step]:
+    """The steps of a rollback of any kind, whether it begins now or goes on."""
+    if target.plan.point is not None:
+        return restore_steps(session, target, session.recovery.catalogue.find(str(target.plan.point)))
+    return quick_steps(target) if target.plan.kind == "back" else deploy_steps(session, target)
+
+
 def quick_steps(target: Target) -> list[Step]:
     """Back to the other slot, from top to bottom."""
-    from fabfile.steps import process, traffic
+    from fabfile.steps import process, record, traffic
 
     table: list[Step] = [
+        record.begin(target),
         process.start(target),
         process.prove(target),
+        traffic.reach(target),
         traffic.site(target),
         traffic.switch(target),
+        traffic.confirm(target),
         traffic.drain(target),
         process.settle(target),
     ]
@@ -68,12 +99,13 @@ def quick_steps(target: Target) -> list[Step]:
 
 def restore_steps(session: Session, target: Target, point: RecoveryPoint) -> list[Step]:
     """Back to a backup, from top to bottom: everything beside first, then frozen for as long as the exchange takes."""
-    from fabfile.steps import process, recovery, release, traffic
+    from fabfile.steps import process, record, recovery, release, traffic
 
     scope = session.recovery
     database = recovery.has_database(point)
-    files = bool(target.plan.hosts) and point.files(target.plan.hosts[0].host) is not None
+    files = point.files(target.first_app) is not None
     table: list[Step] = [
+        record.begin(target),
         *([recovery.load_database(scope, target, point)] if database else []),
         *([recovery.load_files(scope, target, point)] if files else []),
         release.upload(target),
@@ -86,8 +118,10 @@ def restore_steps(session: Session, target: Target, point: RecoveryPoint) -> lis
         *([recovery.swap_files(target)] if files else []),
         process.start(target),
         process.prove(target),
+        traffic.reach(target),
         traffic.site(target),
         traffic.switch(target, frozen=True),
+        traffic.confirm(target),
     ]
     return [step for step in table if step.hosts]
 
@@ -99,15 +133,43 @@ def restore_closing(target: Target) -> list[Step]:
     return [traffic.unfreeze(target), *closing(target)]
 
 
-def _to_backup(session: Session, reference: str, wait: float, yes: bool) -> None:
+def restore_closing_or_usual(target: Target) -> list[Step]:
+    """What ends a rollback of any kind."""
+    return restore_closing(target) if target.plan.point is not None else closing(target)
+
+
+def _to_release(session: Session, observed: Mapping[str, Observed], to: str, folder: Path) -> Target:
+    known = {name: seen.bad[to] for name, seen in observed.items() if to in seen.bad}
+    if known:
+        raise Refused(
+            f"{to} is marked bad",
+            f"to serve it all the same: inv deploy --release={to}",
+            [f"{name}: {why}" for name, why in known.items()],
+        )
+    archive = session.kept_release(to, observed, folder)
+    plan = plan_deploy(
+        observed.values(), session.environment, archive.manifest.id, session.configuration, session.templates
+    )
+    return session.deploy_target(archive, observed, replace(plan, verb="rollback"))
+
+
+def _to_backup(session: Session, reference: str, wait: float, yes: bool, folder: Path) -> None:
     point = session.recovery.catalogue.find(reference)
-    with tempfile.TemporaryDirectory(prefix="turnout-") as folder:
-        archive = _fetch(session, point, Path(folder))
-        session.confirm(yes, preview(point), always=True)
-        with session.lease("rollback", f"rollback to backup {point.number}", wait) as run:
-            before = session.observe()
-            target = session.deploy_target(archive, before, restore=True)
-            session.carry_out(restore_steps(session, target, point), restore_closing(target), run, before)
+    archive = _fetch(session, point, folder)
+    session.confirm(yes, preview(point), always=True)
+    with session.lease("rollback", f"rollback to backup {point.number}", wait) as run:
+        observed = session.observe()
+        refuse_if_unfinished(observed)
+        plan = plan_deploy(
+            observed.values(),
+            session.environment,
+            archive.manifest.id,
+            session.configuration,
+            session.templates,
+            kind="restore",
+        )
+        target = session.deploy_target(archive, observed, replace(plan, verb="rollback", point=point.number))
+        session.carry_out(restore_steps(session, target, point), restore_closing(target), run, target)
     _answer(session, target)
 
 
@@ -124,7 +186,6 @@ def preview(point: RecoveryPoint) -> str:
 def _fetch(session: Session, point: RecoveryPoint, folder: Path) -> Release:
     """The backup's release archive, downloaded and identified."""
     from fabfile.artifact.identify import identify
-    from fabfile.errors import BadInput
     from fabfile.model.recovery_point import RELEASE
     from fabfile.recovery.integrity import Checked
 
@@ -139,5 +200,8 @@ def _fetch(session: Session, point: RecoveryPoint, folder: Path) -> Release:
 
 
 def _answer(session: Session, target: Target) -> None:
-    summary = {"run": target.run, "release": target.plan.release, "hosts": [host.host for host in target.plan.hosts]}
-    session.reporter.answer(f"{session.name} serves {target.plan.release}", summary)
+    session.reporter.answer(f"{session.name} serves {target.plan.release}", summary(target))
+
+
+def _missing(session: Session, hosts: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name for name in session.environment.run_hosts if name not in hosts)

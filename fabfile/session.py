@@ -7,29 +7,36 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from fabfile.artifact.archive import Release, open_release, scan
+from fabfile.artifact.kept import fetch_kept
 from fabfile.commands.observe import observe, parse
+from fabfile.commands.release import end, mark_bad
 from fabfile.config.load import choose, load
 from fabfile.config.schema import Environment
 from fabfile.config.sources import Sources, resolve_all
 from fabfile.database.port import Database
 from fabfile.engine.lease import held
 from fabfile.engine.run import Run
-from fabfile.engine.runner import carry_out
+from fabfile.engine.runner import Aftermath, carry_out, take_back
 from fabfile.engine.step import Step
-from fabfile.errors import BadInput, RemoteError, TurnoutError
+from fabfile.errors import BadInput, FleetError, RemoteError, TurnoutError
 from fabfile.model.observed import Observed
 from fabfile.model.paths import Paths
+from fabfile.model.plan import Plan
+from fabfile.model.script import Script
+from fabfile.planning.blame import is_to_blame
 from fabfile.planning.comparison import differences
-from fabfile.planning.deploy_plan import plan_deploy, plan_rollback
+from fabfile.planning.deploy_plan import plan_rollback
 from fabfile.planning.preflight import refuse_if_unfit
+from fabfile.planning.unfinished import Unfinished
 from fabfile.recovery.catalogue import Catalogue
 from fabfile.recovery.scope import Scope
 from fabfile.remote.fleet import Fleet
@@ -103,9 +110,30 @@ class Session:
             return None
         return Postgres(settings, password, self.fleet[settings.via])
 
-    def observe(self) -> dict[str, Observed]:
-        """Look at every application host at once. Raises FleetError naming every host that cannot be looked at."""
-        return self.fleet.each(self.environment.app_hosts, self._look)
+    def reachable(self, allow_missing: int) -> tuple[str, ...]:
+        """The hosts that take part. Raises FleetError when more than `allow_missing` of them are out of reach."""
+        everybody = self.environment.run_hosts
+        if not allow_missing:
+            return everybody
+        here = Script(":\n", timeout=15)
+
+        def greet(host: Host) -> TurnoutError | None:
+            try:
+                host.run(here)
+            except TurnoutError as error:
+                return error
+            return None
+
+        missing = {name: error for name, error in self.fleet.each(everybody, greet).items() if error}
+        if len(missing) > allow_missing:
+            raise FleetError(list(missing.values()))
+        for name, error in missing.items():
+            self.reporter.say(f"{name} is left out: {error.fact}; later: inv deploy.catch-up")
+        return tuple(name for name in everybody if name not in missing)
+
+    def observe(self, hosts: Iterable[str] | None = None) -> dict[str, Observed]:
+        """Look at these hosts (default: all) at once. Raises FleetError naming every host that cannot be looked at."""
+        return self._of_one_mind(self.fleet.each(self.environment.run_hosts if hosts is None else hosts, self._look))
 
     def observe_reachable(self) -> dict[str, Observed | TurnoutError]:
         """What each host shows, or why it cannot be looked at."""
@@ -116,7 +144,20 @@ class Session:
             except TurnoutError as error:
                 return error
 
-        return self.fleet.each(self.environment.app_hosts, attempt)
+        found = self.fleet.each(self.environment.run_hosts, attempt)
+        seen = self._of_one_mind({name: host for name, host in found.items() if isinstance(host, Observed)})
+        return {**found, **seen}
+
+    def _of_one_mind(self, observed: dict[str, Observed]) -> dict[str, Observed]:
+        """Where nginx is elsewhere, a host's live slot is the one that the nginx hosts send to, if they agree."""
+        if self.environment.together:
+            return observed
+        webs = {seen.live for name, seen in observed.items() if name in self.environment.web_hosts and seen.live}
+        live = webs.pop() if len(webs) == 1 else None
+        return {
+            name: seen if name in self.environment.web_hosts else replace(seen, live=live)
+            for name, seen in observed.items()
+        }
 
     def _look(self, host: Host) -> Observed:
         script = observe(self.paths, self.environment.site.status_port)
@@ -128,11 +169,11 @@ class Session:
             ) from error
 
     @contextmanager
-    def lease(self, verb: str, reason: str, wait: float) -> Iterator[Run]:
-        """Hold the lease on every application host for one run."""
-        hosts = self.environment.app_hosts
-        with held(self.fleet, hosts, self.paths, self.run_id, self.holder, reason, wait, self.reporter.emit) as tokens:
-            yield Run(self.run_id, verb, self.fleet, self.paths, tokens, self.reporter.emit)
+    def lease(self, verb: str, reason: str, wait: float, hosts: Iterable[str] | None = None) -> Iterator[Run]:
+        """Hold the lease on these hosts (default: all that take part in runs) for one run."""
+        names = tuple(self.environment.run_hosts if hosts is None else hosts)
+        with held(self.fleet, names, self.paths, self.run_id, self.holder, reason, wait, self.reporter.emit) as tokens:
+            yield Run(self.run_id, verb, self.fleet, self.paths, tokens, self.reporter.emit, self.connect)
 
     def open_release(self, reference: str | None) -> Release:
         """The release file that `reference` names, checked; the newest in dist/ for None."""
@@ -140,34 +181,94 @@ class Session:
         scan(release.path, release.manifest)
         return release
 
-    def deploy_target(self, release: Release, observed: dict[str, Observed], restore: bool = False) -> Target:
-        """The plan for this release on hosts as observed. Raises Refused when a host is not fit for it."""
-        manifest, environment, secrets = release.manifest, self.environment, self.sources.application
-        configuration = configuration_digest(environment, secrets)
-        plan = plan_deploy(observed.values(), environment, manifest.id, configuration, self.templates, again=restore)
+    def kept_release(self, identity: str, observed: Mapping[str, Observed], folder: Path) -> Release:
+        """A release that the hosts keep; its archive comes to `folder` if some host lacks it.
+
+        Raises BadInput when no host keeps it.
+        """
+        apps = [name for name in self.environment.app_hosts if name in observed]
+        keep = [name for name in apps if identity in observed[name].releases]
+        return fetch_kept([self.fleet[name] for name in keep], self.paths, identity, folder, len(keep) < len(apps))
+
+    def deploy_target(self, release: Release, observed: Mapping[str, Observed], plan: Plan) -> Target:
+        """What a run with this plan and release needs. Raises Refused when a host is not fit for it."""
+        manifest, environment = release.manifest, self.environment
         if not plan.empty:
             needed = manifest.size + manifest.unpacked + len(manifest.files) * 4096
-            refuse_if_unfit(observed.values(), environment, needed, len(manifest.files))
-        return Target(
-            self.run_id, self.holder, plan, environment, self.paths, secrets, configuration, manifest, release.path
-        )
+            judged = bool(plan.rollout.canary or plan.rollout.watch)
+            refuse_if_unfit(observed.values(), environment, needed, len(manifest.files), judged)
+        return self._target(plan, observed, self.configuration, release)
 
-    def rollback_target(self, observed: dict[str, Observed]) -> Target:
+    def rollback_target(self, observed: Mapping[str, Observed]) -> Target:
         """The plan to go back to the other slot. Raises Refused where that is not possible."""
         with suppress(BadInput):  # not needed here, but what the hosts say may hold them
             _ = self.sources
         plan = plan_rollback(observed.values(), self.environment, self.templates)
         refuse_if_unfit(observed.values(), self.environment, 0, 0)
-        return Target(self.run_id, self.holder, plan, self.environment, self.paths, {}, "")
+        return self._target(plan, observed, "", None)
 
-    def carry_out(self, steps: Sequence[Step], closing: Sequence[Step], run: Run, before: dict[str, Observed]) -> None:
-        """Run the steps; after an undo, look again and compare with `before`. See `engine.runner.carry_out`."""
+    def earlier_target(self, found: Unfinished) -> Target:
+        """The target of a run that has not ended, but for its release."""
+        with suppress(BadInput):  # undoing needs no secret
+            _ = self.sources
+        target = self._target(found.plan, found.before, found.configuration, None)
+        secrets = self.sources.application if found.configuration else {}
+        return replace(target, run=found.run, holder=found.holder, began=found.began, secrets=secrets)
+
+    def release_of(self, plan: Plan, folder: Path) -> Release:
+        """The release of a plan: from dist/, or from a host that keeps it."""
+        with suppress(BadInput):
+            return self.open_release(plan.release)
+        hosts = [self.fleet[app.host] for app in plan.apps]
+        return fetch_kept(hosts, self.paths, plan.release, folder, whole=True)
+
+    @property
+    def configuration(self) -> str:
+        """The digest of what a release is configured with."""
+        return configuration_digest(self.environment, self.sources.application)
+
+    def _target(
+        self, plan: Plan, observed: Mapping[str, Observed], configuration: str, release: Release | None
+    ) -> Target:
+        return Target(
+            run=self.run_id,
+            name=self.name,
+            holder=self.holder,
+            began=datetime.now(UTC).isoformat(timespec="seconds"),
+            plan=plan,
+            environment=self.environment,
+            paths=self.paths,
+            secrets=self.sources.application if release else {},
+            configuration=configuration,
+            before=observed,
+            manifest=release.manifest if release else None,
+            archive=release.path if release else None,
+        )
+
+    def carry_out(
+        self, steps: Sequence[Step], closing: Sequence[Step], run: Run, target: Target, already: Sequence[Step] = ()
+    ) -> None:
+        """Run the steps; after an undo, look again and compare with `target.before`. See `engine.runner.carry_out`."""
+        carry_out(steps, closing, run, self._aftermath(run, target), already)
+
+    def take_back(self, steps: Sequence[Step], run: Run, target: Target) -> None:
+        """Undo steps of a run that has not ended. See `engine.runner.take_back`."""
+        take_back(steps, run, self._aftermath(run, target))
+
+    def _aftermath(self, run: Run, target: Target) -> Aftermath:
+        hosts = target.plan.hosts
 
         def look_again() -> list[str]:
-            after = self.observe()
-            return [line for name, seen in after.items() for line in differences(before[name], seen)]
+            after = self.observe(hosts)
+            return [line for name, seen in after.items() for line in differences(target.before[name], seen)]
 
-        carry_out(steps, closing, run, look_again)
+        def forget(step: str, cause: TurnoutError) -> None:
+            if is_to_blame(step, cause):
+                bad = mark_bad(self.paths, target.plan.release, f"{step} failed: {cause.fact}")
+                run.on_hosts("mark-bad", dict.fromkeys(hosts, bad))
+            run.on_hosts("end", dict.fromkeys(hosts, end(self.paths)))
+
+        return Aftermath(look_again, forget)
 
     def confirm(self, yes: bool, what: str, always: bool = False) -> None:
         """Ask for the environment's name to be typed where that is wanted. Raises BadInput when it is not."""

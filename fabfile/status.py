@@ -10,12 +10,14 @@ from fabfile.ui.reporter import Reporter
 from fabfile.verb import ENV, JSON, verb
 
 if TYPE_CHECKING:
-    from fabfile.model.observed import LastRun, Lease, Observed
+    from fabfile.model.observed import Observed
 
 
 @verb(help={"env": ENV, "json": JSON})
 def status(reporter: Reporter, env: str | None = None, json: bool = False) -> None:
     """Show what every host serves now, its slots, its lock, and whether a run was left unfinished."""
+    from fabfile.model.observed import Observed, live_release
+    from fabfile.planning.unfinished import find_unfinished
     from fabfile.session import opened
 
     with opened(env, reporter, read_only=True) as session:
@@ -27,6 +29,10 @@ def status(reporter: Reporter, env: str | None = None, json: bool = False) -> No
         }
         columns = ("HOST", "LIVE", "RELEASE", "PROCESS", "OTHER SLOT", "FREE", "ACTIVITY")
         reporter.table(columns, rows, document, "no hosts")
+        here = {name: seen for name, seen in found.items() if isinstance(seen, Observed)}
+        if unfinished := find_unfinished(here):
+            reporter.say(f"{unfinished.sentence}; users get {live_release(here.values()) or 'nothing yet'}")
+            reporter.say(unfinished.remedy)
         unreachable = [seen for seen in found.values() if isinstance(seen, TurnoutError)]
         if unreachable:
             raise FleetError(unreachable)
@@ -82,16 +88,8 @@ def _row(name: str, seen: Observed | TurnoutError) -> list[str]:
 def _activity(seen: Observed) -> str:
     if seen.lease and seen.lease.remaining > 0:
         return f"{seen.lease.holder}: {seen.lease.reason}"
-    last = seen.last_run
-    if last is None or _ended(last, seen.lease):
-        return "-"
-    return f"{last.verb} stopped at {last.step}: " + (
-        "inv maintenance.off, then deploy or roll back again" if seen.maintenance else "deploy or roll back again"
-    )
-
-
-def _ended(last: LastRun, lease: Lease | None) -> bool:
-    """Whether the newest run came to its end; one that died between two steps left its last one `done`."""
-    if lease and lease.run == last.run:
-        return False
-    return last.result == "undone" or (last.result == "done" and last.step in ("tidy", "freeze", "unfreeze"))
+    if seen.pending:
+        return "unfinished run, see below"
+    if seen.live and not seen.share:
+        return "the record of the live slot is lost: inv deploy"
+    return "-"

@@ -15,6 +15,16 @@ cat "$archive"
 """
 
 
+MANIFEST = r"""
+cat "$manifest"
+"""
+
+
+def manifest(paths: Paths, release: str) -> Script:
+    """Write the release's manifest to standard output."""
+    return Script(bind(MANIFEST, manifest=f"{paths.releases}/{release}.json"), timeout=60)
+
+
 def sound(paths: Paths, release: str) -> Script:
     """Print `sound` when the archive is there and undamaged, else nothing."""
     return Script(bind(SOUND, archive=f"{paths.releases}/{release}.tar.zst"), timeout=600)

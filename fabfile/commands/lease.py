@@ -6,6 +6,9 @@ from fabfile.commands.shell import bind
 from fabfile.model.paths import Paths
 from fabfile.model.script import Script
 
+DO, UNDO = ("start", "done"), ("undo", "undone")
+"""What the journal says before and after a step that is done, or undone."""
+
 LOST = 75
 """Exit status of a step whose token is no longer the host's current one."""
 
@@ -19,7 +22,7 @@ tell_if_held() {
     local age=$(( $(date +%s) - $(stat -c %Y lease) )) held limit
     held=$(sed -n 's/^run=//p' lease)
     limit=$(sed -n 's/^ttl=//p' lease)
-    if [ "$held" != "$run" ] && [ "${age#-}" -lt "$limit" ]; then
+    if [ "$held" != "$run" ] && [ "$held" != "$dead" ] && [ "${age#-}" -lt "$limit" ]; then
         echo held
         cat lease
         echo "remaining=$(( limit - age ))"
@@ -36,7 +39,8 @@ if [ -e journal.jsonl ] && [ "$(stat -c %s journal.jsonl)" -gt 1000000 ]; then
 fi
 token=$(( $(cat token 2>/dev/null || echo 0) + 1 ))
 echo "$token" > token.new
-printf '%s\n' "run=$run" "holder=$holder" "reason=$reason" "token=$token" "ttl=$ttl" > lease.new
+printf '%s\n' "run=$run" "holder=$holder" "reason=$reason" "token=$token" "ttl=$ttl" \
+    "process=$process" > lease.new
 sync token.new lease.new
 mv token.new token
 mv lease.new lease
@@ -48,6 +52,7 @@ RENEW = r"""
 cd "$state"
 [ "$(cat token)" = "$token" ] || exit 75
 touch -c lease
+[ ! -e confirmed ] || touch -c trial
 """
 
 RELEASE = r"""
@@ -115,14 +120,18 @@ exit "$status"
 """
 
 
-def acquire(paths: Paths, run: str, holder: str, reason: str, ttl: int) -> Script:
-    """Take the lease, or print who holds it. `ttl` is in seconds since the last heartbeat, by the host's clock."""
-    text = bind(ACQUIRE, state=paths.state, run=run, holder=holder, reason=reason, ttl=ttl)
+def acquire(paths: Paths, run: str, holder: str, reason: str, ttl: int, process: str = "", dead: str = "") -> Script:
+    """Take the lease, or print who holds it. `ttl` is in seconds since the last heartbeat, by the host's clock.
+
+    `process` identifies the holder's own, `dead` is a run known to be dead, from which the lease is taken at once.
+    """
+    values = {"run": run, "holder": holder, "reason": reason, "process": process, "dead": dead}
+    text = bind(ACQUIRE, state=paths.state, ttl=ttl, **values)
     return Script(text, timeout=30, mutates=True, library=END_STEP)
 
 
 def renew(paths: Paths, token: int) -> Script:
-    """Show that the holder is alive; writes no byte, so that it works on a full disk."""
+    """Show that the holder is alive, also to a switch on trial; writes no byte, so that it works on a full disk."""
     return Script(bind(RENEW, state=paths.state, token=token), timeout=15, mutates=True)
 
 
@@ -136,9 +145,11 @@ def break_lease(paths: Paths) -> Script:
     return Script(bind(BREAK, state=paths.state), timeout=45, mutates=True, library=END_STEP)
 
 
-def guarded(script: Script, paths: Paths, run: str, verb: str, step: str, token: int, undo: bool = False) -> Script:
+def guarded(
+    script: Script, paths: Paths, run: str, verb: str, step: str, token: int, events: tuple[str, str] = DO
+) -> Script:
     """The script, run only under the current token, and journalled before it starts and after it ends."""
-    begin, end = ("undo", "undone") if undo else ("start", "done")
+    begin, end = events
     guard = bind(GUARD, state=paths.state, run=run, verb=verb, step=step, token=token, begin=begin, end=end)
     text = f"{guard}{script.text}{GUARD_END.lstrip()}"
     library = END_STEP + script.library

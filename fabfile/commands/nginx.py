@@ -1,9 +1,8 @@
-"""nginx on a host: the rendered site, the flag that names the live slot, and the proof that both are really served."""
+"""nginx on a host: the rendered site and the proof that it is really served, and the maintenance answer."""
 
 from __future__ import annotations
 
 from fabfile.commands.shell import bind
-from fabfile.model.observed import Slot
 from fabfile.model.paths import Paths
 from fabfile.model.script import Script
 
@@ -62,21 +61,6 @@ for _ in $(seq 100); do [ -n "$(generation)" ] || exit 0; sleep 0.05; done
 fail "nginx still serves a site that was removed"
 """
 
-SWITCH = r"""
-answer() {
-    curl -s --max-time "$limit" -H "Host: $server_name" "http://127.0.0.1:$listen$path" | tr -d ' \t\r\n' || true
-}
-if [ "$slot" = green ]; then : > "$flag"; else rm -f "$flag"; fi
-sync "$nginx"
-[ "$verify" = yes ] || exit 0
-for _ in $(seq 20); do
-    said=$(answer)
-    case "$said" in *"\"release\":\"$release\""*) exit 0 ;; esac
-    sleep 0.1
-done
-fail "the flag was set but nginx does not answer from release $release" "$said"
-"""
-
 MAINTENANCE = r"""
 if [ "$on" = yes ]; then : > "$maintenance"; else rm -f "$maintenance"; fi
 sync "$nginx"
@@ -93,25 +77,6 @@ def remove_site(paths: Paths, status_port: int) -> Script:
     """Take the site away again, as it was before the first deploy."""
     body = bind(REMOVE, site=paths.site, nginx=paths.nginx, status_port=status_port)
     return Script(body, timeout=60, mutates=True, library=SITE)
-
-
-def switch(
-    paths: Paths, slot: Slot, release: str, listen: int, server_name: str, path: str, limit: float, verify: bool = True
-) -> Script:
-    """Make `slot` live by its flag, and see the release answer through nginx (`limit`: seconds for one answer)."""
-    body = bind(
-        SWITCH,
-        slot=slot,
-        flag=paths.flag,
-        nginx=paths.nginx,
-        release=release,
-        listen=listen,
-        server_name="localhost" if server_name == "_" else server_name.split()[0],
-        path=path,
-        limit=limit,
-        verify="yes" if verify else "no",
-    )
-    return Script(body, timeout=60, mutates=True)
 
 
 def maintenance(paths: Paths, on: bool) -> Script:

@@ -12,6 +12,7 @@ from fabfile.commands.shell import bind
 from fabfile.model.observed import SLOTS, HistoryEntry, LastRun, Lease, Observed, Process, Slot, SlotState
 from fabfile.model.paths import Paths
 from fabfile.model.script import Script
+from fabfile.model.share import Share
 
 TOOLS = ("curl", "flock", "nginx", "node", "pm2", "sha256sum", "ss", "sudo", "tar", "timeout", "zstd")
 
@@ -39,7 +40,11 @@ for slot in blue green; do
     fi
 done
 [ ! -e "$site" ] || item site < "$site"
-[ ! -e "$flag" ] || echo yes | item green
+(readlink "$traffic" 2>/dev/null | sed 's,.*/,,' || true) | item share
+(sed -n 's/^run=//p' "$root/.turnout/trial" 2>/dev/null || true) | item trial
+(cat "$root/.turnout/run.json" 2>/dev/null || true) | item pending
+(cd "$root/.turnout/bad" 2>/dev/null && grep -H '' -- * 2>/dev/null || true) | item bad
+[ ! -r "/var/log/nginx/${log##*/}" ] || echo yes | item log_readable
 [ ! -e "$maintenance" ] || echo yes | item maintenance
 (curl -sf --max-time 3 "http://127.0.0.1:$status_port/generation" || true) | item generation
 (ss -Hltnp || true) | item ports
@@ -67,7 +72,8 @@ def observe(paths: Paths, status_port: int) -> Script:
         root=paths.root,
         nginx=paths.nginx,
         site=paths.site,
-        flag=paths.flag,
+        traffic=paths.traffic,
+        log=paths.access_log,
         maintenance=paths.maintenance,
         status_port=status_port,
     )
@@ -81,9 +87,8 @@ def parse(host: str, paths: Paths, stdout: str) -> Observed:
         raise ValueError("the answer is incomplete")
     processes = parse_list(items.get("pm2", ""))
     slots = {slot: _slot(items.get(f"slot_{slot}", ""), processes, paths.process(slot)) for slot in SLOTS}
-    live: Slot | None = None
-    if "site" in items:
-        live = "green" if "green" in items else "blue"
+    share = items["share"].strip()
+    live = _live(Share.parse(share), slots) if "site" in items else None
     tools = {name: path for name, path in _pairs(items["tools"]).items() if path}
     return Observed(
         host=host,
@@ -106,7 +111,20 @@ def parse(host: str, paths: Paths, stdout: str) -> Observed:
         processes=processes,
         writable="writable" in items,
         nginx_writable="nginx_writable" in items,
+        share=share,
+        trial=items["trial"].strip(),
+        pending=items["pending"],
+        progress=_progress(items["journal"], items["pending"]),
+        bad=dict(line.split(":", 1) for line in items["bad"].splitlines() if ":" in line),
+        log_readable="log_readable" in items,
     )
+
+
+def _live(share: Share | None, slots: Mapping[Slot, SlotState]) -> Slot:
+    """What the record says; where it was lost, the one slot that runs, which nginx finds by itself."""
+    if share:
+        return share.live
+    return "green" if slots["green"].online and not slots["blue"].online else "blue"
 
 
 def _items(stdout: str) -> list[tuple[str, str]]:
@@ -169,6 +187,13 @@ def _last_run(text: str) -> LastRun | None:
         return None
     last = entries[-1]
     return LastRun(last.get("run", ""), last.get("verb", ""), last.get("step", ""), last.get("event", ""))
+
+
+def _progress(text: str, pending: str) -> dict[str, str]:
+    """The last event of each step of the run that has not ended."""
+    found = re.match(r'{"run":"([^"]+)"', pending)
+    run = found.group(1) if found else ""
+    return {e.get("step", ""): e.get("event", "") for e in _json_lines(text) if e.get("run") == run}
 
 
 def _history(text: str) -> list[HistoryEntry]:

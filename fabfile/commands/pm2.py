@@ -24,12 +24,21 @@ pm2() {
         PATH="$(dirname "$node"):/usr/local/bin:/usr/bin:/bin" PM2_DISCRETE_MODE=true \
         PM2_DISABLE_VERSION_CHECK=true "$node" "$pm2_js" -s "$@" < /dev/null
 }
+# On a busy host the list comes cut, or not at all, now and then.
 pm2_list() {
-    local pid
+    local pid list left=3
     pid=$(cat "$PM2_HOME/pm2.pid" 2>/dev/null || echo none)
-    if kill -0 "$pid" 2>/dev/null; then pm2 jlist; else echo '[]'; fi |
-        "$node" -e 'const l = JSON.parse(require("fs").readFileSync(0)); console.log(JSON.stringify(l.map(p =>
-            [p.name, p.pid || 0, p.pm2_env.status, p.pm2_env.restart_time])))'
+    while [ "$left" -gt 0 ]; do
+        list='[]'
+        if kill -0 "$pid" 2>/dev/null; then list=$(pm2 jlist || true); fi
+        printf %s "$list" | "$node" -e 'let l;
+            try { l = JSON.parse(require("fs").readFileSync(0)) } catch { process.exit(1) }
+            console.log(JSON.stringify(l.map(p => [p.name, p.pid || 0, p.pm2_env.status, p.pm2_env.restart_time])))' &&
+            return
+        left=$((left - 1))
+        sleep 0.5
+    done
+    fail "pm2 gives no list of its processes" "$list"
 }
 # What outlived a PM2 daemon that was killed still holds its slot's port; what runs elsewhere is never ended here.
 end_orphan() {
@@ -58,6 +67,9 @@ pm2_save() {
 """
 
 START = r"""
+if [ "$(cat "$directory/.turnout/started" 2> /dev/null)" = "$run" ]; then
+    if pm2_list | grep -qE "\[\"$name\",[0-9]+,\"online\""; then exit 0; fi
+fi
 pm2 delete "$name" > /dev/null 2>&1 || true
 end_orphan "$port"
 taken=$(ss -Hltnp "sport = :$port")
@@ -69,6 +81,7 @@ done
 cd /
 pm2 start "$directory/.turnout/ecosystem.json" > /dev/null || fail "pm2 start failed for $name" \
     "$(tail -n 20 "$PM2_HOME/pm2.log" 2>/dev/null)"
+echo "$run" > "$directory/.turnout/started"
 sync -f "$directory"
 """
 
@@ -96,17 +109,20 @@ def _script(body: str, timeout: float, node: str, pm2: str, **values: str | int 
     return Script(bind(body, node=node, pm2_js=pm2, **values), timeout, mutates=True, library=PM2)
 
 
-def start(paths: Paths, slot: Slot, port: int, stop_timeout: float, node: str, pm2: str) -> Script:
-    """Start the slot afresh (delete and start: PM2 ignores a changed directory); a reboot brings back all that runs."""
+def start(paths: Paths, slot: Slot, port: int, run: str, stop_timeout: float, node: str, pm2: str) -> Script:
+    """Start the slot afresh (delete and start: PM2 ignores a changed directory); a reboot brings back all that runs.
+
+    What this very run started already, and is still online, is left alone.
+    """
     values = {"name": paths.process(slot), "slot": slot, "slots": f"{paths.root}/slots", "logs": paths.logs}
     values["directory"] = paths.slot(slot)
     limit = round(60 + stop_timeout)
-    return _script(START + SAVE, 150 + stop_timeout, node, pm2, port=port, limit=limit, **values)
+    return _script(START + SAVE, 150 + stop_timeout, node, pm2, port=port, run=run, limit=limit, **values)
 
 
 def start_unless_online(paths: Paths, slot: Slot, port: int, stop_timeout: float, node: str, pm2: str) -> Script:
     """As `start`, but a process that runs is left alone."""
-    script = start(paths, slot, port, stop_timeout, node, pm2)
+    script = start(paths, slot, port, "", stop_timeout, node, pm2)
     check = _script(ONLINE, 60, node, pm2, name=paths.process(slot))
     text = f"(\n{check.text}) || (\n{script.text})\n"
     return Script(text, script.timeout + check.timeout, mutates=True, library=PM2)

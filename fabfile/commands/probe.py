@@ -20,7 +20,7 @@ state() { pm2_list | "$node" -e '
     const p = JSON.parse(require("fs").readFileSync(0)).find(p => p[0] === process.argv[1]);
     console.log(p ? `${p[1]} ${p[2]} ${p[3]}` : "0 gone 0")' "$name"; }
 healthy() {
-    local url="http://127.0.0.1:$port$path"
+    local url="http://$address:$port$path"
     answer=$(curl -sS --max-time "$limit" -w ' %{http_code}' "$url" 2>&1 | tr -d '\t\r\n') || return 1
     case "$(printf %s "$answer" | tr -d ' ')" in *"\"release\":\"$release\""*200) return 0 ;; *) return 1 ;; esac
 }
@@ -60,8 +60,36 @@ open
 """
 
 
+REACH = r"""
+for server in "${servers[@]}"; do
+    left=20
+    until said=$(curl -sS --max-time "$limit" "http://$server$path" 2>&1 | tr -d ' \t\r\n') &&
+        case "$said" in *"\"release\":\"$release\""*) true ;; *) false ;; esac; do
+        left=$((left - 1))
+        [ "$left" -gt 0 ] ||
+            fail "release $release does not answer from $server; is its port open to this host?" "$said"
+        sleep 0.2
+    done
+done
+"""
+
+
+def reach(servers: tuple[str, ...], path: str, release: str, limit: float) -> Script:
+    """See the release answer from every one of these `address:port`s (`limit`: seconds for one answer)."""
+    text = bind(REACH, servers=servers, path=path, release=release, limit=limit)
+    return Script(text, timeout=60 + 20 * limit * len(servers))
+
+
 def prove(
-    paths: Paths, slot: Slot, port: int, release: str, health: HealthSettings, node: str, pm2: str, fresh: bool = True
+    paths: Paths,
+    slot: Slot,
+    address: str,
+    port: int,
+    release: str,
+    health: HealthSettings,
+    node: str,
+    pm2: str,
+    fresh: bool = True,
 ) -> Script:
     """Wait until the slot answers 200 with its release id, then watch it for a while.
 
@@ -74,6 +102,7 @@ def prove(
         name=paths.process(slot),
         slot=slot,
         logs=paths.logs,
+        address=address,
         port=port,
         release=release,
         path=health.path,

@@ -29,7 +29,7 @@ sync .
 """
 
 FORGET = r"""
-rm -f "$releases/.incoming-$run" "$releases/$id.tar.zst"
+rm -f "$releases/.incoming-$run" "$releases/$id.tar.zst" "$releases/$id.json"
 """
 
 UNPACK = r"""
@@ -39,6 +39,7 @@ mkdir -p "$slots"
 rm -rf "$new"
 mkdir "$new"
 tar -x -p --no-same-owner -C "$new"
+mv "$new/.turnout/manifest" "${archive%.tar.zst}.json"
 zstd -q -dc "$archive" | tar -x -m --no-same-owner --no-same-permissions -C "$new"
 cd "$new"
 sha256sum --quiet --strict -c .turnout/checksums || fail "the unpacked release differs from its manifest"
@@ -91,10 +92,44 @@ env -i HOME="$HOME" USER="$(id -un)" LANG=C.UTF-8 PATH="$(dirname "$node"):/usr/
     fail "the migration failed: ${command[*]}"
 """
 
+# Written once, however often the end of a run is repeated. What was served and is left by a rollback is bad.
 RECORD = r"""
-: > "$slots/$slot/.turnout/proven"
-printf '%s\n' "$entry" >> "$state/history.jsonl"
-sync "$state/history.jsonl" "$slots/$slot/.turnout"
+if [ -n "$slot" ]; then
+    : > "$slots/$slot/.turnout/proven"
+    sync "$slots/$slot/.turnout"
+fi
+grep -qF "\"run\":\"$run\"" "$state/history.jsonl" 2> /dev/null || printf '%s\n' "$entry" >> "$state/history.jsonl"
+mkdir -p "$state/bad"
+rm -f "$state/bad/$release"
+[ -z "$left" ] || printf '%s\n' "$why" > "$state/bad/$left"
+sync "$state/history.jsonl" "$state/bad"
+"""
+
+BAD = r"""
+mkdir -p "$state/bad"
+printf '%s\n' "$why" > "$state/bad/$release"
+sync "$state/bad"
+"""
+
+VERDICT = r"""
+printf '%s\n' "$verdict" >> "$state/verdicts.jsonl"
+if [ "$(stat -c %s "$state/verdicts.jsonl")" -gt 1000000 ]; then
+    tail -n 1000 "$state/verdicts.jsonl" > "$state/verdicts.new"
+    mv "$state/verdicts.new" "$state/verdicts.jsonl"
+fi
+"""
+
+# Stands from the first step of a run to its end, so that any machine can finish or undo what another one began.
+BEGIN = r"""
+cat > "$state/run.json.new"
+sync "$state/run.json.new"
+mv "$state/run.json.new" "$state/run.json"
+sync "$state"
+"""
+
+END = r"""
+rm -f "$state/run.json" "$state/run.json.new"
+sync "$state"
 """
 
 TIDY = r"""
@@ -103,10 +138,11 @@ if cd "$bridge" 2>/dev/null; then
     find . -type f -mtime +30 -printf '%P\n' | { grep -vxFf <(cut -c67- "$slots"/*/.turnout/checksums) || true; } |
         while IFS= read -r asset; do rm -f "$asset"; done
 fi
+find "$state/bad" -type f -mtime +90 -delete 2> /dev/null || true
 cd "$releases" 2>/dev/null || exit 0
 kept=$(sed -n 's/^release=//p' "$slots"/*/.turnout/slot 2>/dev/null || true)
 { ls -1t -- *.tar.zst 2>/dev/null || true; } | tail -n "+$((keep + 1))" | while read -r archive; do
-    case " "$kept" " in *"${archive%.tar.zst}"*) ;; *) rm -f "$archive" ;; esac
+    case " "$kept" " in *"${archive%.tar.zst}"*) ;; *) rm -f "$archive" "${archive%.tar.zst}.json" ;; esac
 done
 """
 
@@ -170,16 +206,37 @@ def migrate(
     return Script(text, timeout=timeout, mutates=True)
 
 
-def record(paths: Paths, slot: Slot, entry: str) -> Script:
-    """Mark the slot as proven and write the history line."""
-    text = bind(RECORD, slots=f"{paths.root}/slots", slot=slot, state=paths.state, entry=entry)
+def record(paths: Paths, slot: Slot | None, run: str, entry: str, release: str, left: str, why: str) -> Script:
+    """Mark the slot as proven and write the history line; `release` is good, and `left` (if any) is bad, and why."""
+    values = {"slots": f"{paths.root}/slots", "slot": slot or "", "state": paths.state, "run": run, "entry": entry}
+    text = bind(RECORD, release=release, left=left, why=why, **values)
     return Script(text, timeout=60, mutates=True)
+
+
+def mark_bad(paths: Paths, release: str, why: str) -> Script:
+    """Remember that a release failed here, so that no rollback goes to it."""
+    return Script(bind(BAD, state=paths.state, release=release, why=why), timeout=30, mutates=True)
+
+
+def keep_verdict(paths: Paths, verdict: str) -> Script:
+    """Keep a gate's verdict (one line of JSON); the oldest go when there are very many."""
+    return Script(bind(VERDICT, state=paths.state, verdict=verdict), timeout=30, mutates=True)
+
+
+def begin(paths: Paths, record: bytes) -> Script:
+    """Keep the record of a run until `end`."""
+    return Script(bind(BEGIN, state=paths.state), timeout=30, mutates=True, stdin=record)
+
+
+def end(paths: Paths) -> Script:
+    """The run is over: finished, or undone."""
+    return Script(bind(END, state=paths.state), timeout=30, mutates=True)
 
 
 def tidy(paths: Paths, keep: int) -> Script:
     """Drop what no run needs any more: former trees, archives beyond `keep` that no slot holds, old unused assets."""
     slots = f"{paths.root}/slots"
-    text = bind(TIDY, slots=slots, releases=paths.releases, bridge=paths.assets, keep=keep)
+    text = bind(TIDY, slots=slots, releases=paths.releases, bridge=paths.assets, state=paths.state, keep=keep)
     return Script(text, timeout=300, mutates=True)
 
 

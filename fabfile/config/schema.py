@@ -9,14 +9,17 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from fabfile.config.values import (
+    Address,
     Duration,
     Endpoint,
     HostName,
     Identifier,
     Matching,
     Name,
+    Percentage,
     PlainText,
     Port,
+    Ratio,
     RelativePath,
     Sourced,
     UrlPath,
@@ -41,6 +44,8 @@ class HostSettings(Section):
     """Who to log in as; default: `ssh.user`."""
     port: Port | None = None
     """sshd's port; default: ssh_config's, else 22."""
+    internal: Address | None = None
+    """Where the nginx hosts reach the application on this host; needed as soon as one of them is another machine."""
     roles: Annotated[tuple[Role, ...], Field(min_length=1)] = ("web", "app")
     """What runs there: `web` nginx, `app` PM2, `db` the PostgreSQL client tools beside or near the server."""
 
@@ -78,6 +83,8 @@ class ProcessSettings(Section):
     """Where each slot listens, on 127.0.0.1."""
     stop_timeout: Duration = 15.0
     """How long a graceful shutdown may take before SIGKILL."""
+    max_memory: Annotated[str, Matching(r"^[1-9][0-9]*[MG]$", "a size such as 512M or 2G")] | None = None
+    """PM2 restarts a process that has more; a canary's restart takes the canary back."""
 
 
 class HealthSettings(Section):
@@ -104,8 +111,27 @@ class SiteSettings(Section):
     """A loopback port that tells which generation of the configuration nginx really serves."""
     max_body: Annotated[str, Matching(r"^[0-9]+[kKmMgG]?$", "a size in nginx's words, such as 10m")] = "10m"
     """The largest request body."""
+    client_cookie: VariableName | None = None
+    """A cookie that tells clients apart, so that a canary's stay in it; default: the client's address."""
     template: RelativePath = "nginx/site.conf.j2"
     """The template below templates/."""
+
+
+class GatesSettings(Section):
+    """When a release that already has traffic counts as worse than the one before it, and is taken back."""
+
+    error_rate: Percentage = 0.05
+    """More errors than this share of its requests are too many, however many the old release has."""
+    error_ratio: Ratio = 2.0
+    """More errors than this many times the old release's share are too many."""
+    latency_ratio: Ratio = 2.0
+    """A p95 of more than this many times the old release's is too slow."""
+    min_requests: Annotated[int, Field(ge=20, le=1_000_000)] = 200
+    """With fewer requests to either release they are not compared."""
+    interval: Duration = 10.0
+    """The time from one look to the next."""
+    on_inconclusive: Literal["rollback", "hold", "promote"] = "hold"
+    """What to do when there was too little traffic to judge; `hold` waits for somebody to decide."""
 
 
 class ReleaseSettings(Section):
@@ -123,6 +149,8 @@ class ReleaseSettings(Section):
     """How long the migration may take."""
     drain_timeout: Duration = 30.0
     """How long open connections (WebSockets too) may stay on the old slot before it is stopped."""
+    confirm_timeout: Duration = 30.0
+    """How long a host waits, after it switched, to be told over a new connection that it may stay so."""
 
 
 class BuildSettings(Section):
@@ -185,6 +213,7 @@ class Environment(Section):
     process: ProcessSettings = ProcessSettings()
     health: HealthSettings = HealthSettings()
     site: SiteSettings = SiteSettings()
+    gates: GatesSettings = GatesSettings()
     env: dict[VariableName, PlainText] = {}
     """Plain variables of the application."""
     secrets: dict[VariableName, Sourced] = {}
@@ -206,11 +235,15 @@ class Environment(Section):
 
     def _contradictions(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """Where two parts of a well-formed file disagree: the path to change, and why."""
-        apart = [name for name, host in self.hosts.items() if ("web" in host.roles) != ("app" in host.roles)]
-        for name in apart:
-            yield ("hosts", name, "roles"), "the roles web and app go together on a host"
-        if not self.app_hosts and not apart:
-            yield ("hosts",), "at least one host needs the roles [web, app]"
+        lacking = [role for role, found in (("web", self.web_hosts), ("app", self.app_hosts)) if not found]
+        if lacking:
+            yield ("hosts",), f"at least one host needs the role {' and one the role '.join(lacking)}"
+        for name in self.app_hosts:
+            if not self.together and self.hosts[name].internal is None:
+                yield (
+                    ("hosts", name),
+                    "needs internal, the address at which the nginx hosts reach it, as not every host is web and app",
+                )
         if self.database and self.database.via not in self.hosts:
             yield ("database", "via"), f"{self.database.via} is not one of the hosts ({', '.join(self.hosts)})"
         yield from self._port_clashes()
@@ -242,7 +275,29 @@ class Environment(Section):
             section = getattr(section, key)
         return True
 
+    def _with(self, role: Role) -> tuple[str, ...]:
+        return tuple(sorted(name for name, host in self.hosts.items() if role in host.roles))
+
+    @property
+    def web_hosts(self) -> tuple[str, ...]:
+        """Hosts with nginx, sorted."""
+        return self._with("web")
+
     @property
     def app_hosts(self) -> tuple[str, ...]:
-        """Hosts that serve the application, sorted: the order in which locks are taken."""
-        return tuple(sorted(name for name, host in self.hosts.items() if {"web", "app"} <= set(host.roles)))
+        """Hosts that run the application, sorted."""
+        return self._with("app")
+
+    @property
+    def run_hosts(self) -> tuple[str, ...]:
+        """Hosts that take part in a run, sorted: the order in which locks are taken."""
+        return tuple(sorted({*self.web_hosts, *self.app_hosts}))
+
+    @property
+    def together(self) -> bool:
+        """Each nginx has an application of its own beside it, and uses no other."""
+        return self.web_hosts == self.app_hosts
+
+    def address_of(self, host: str) -> str:
+        """Where the application on this host listens."""
+        return "127.0.0.1" if self.together else str(self.hosts[host].internal)

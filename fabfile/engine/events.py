@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 
 
@@ -60,6 +60,14 @@ class StepUndone(Event):
 
     step: str
     error: str = ""
+
+
+@dataclass(frozen=True)
+class Judged(Event):
+    """A gate's verdict, with the counts of both slots."""
+
+    step: str
+    verdict: Mapping[str, object]
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 
 from fabfile.commands import lease
+from fabfile.engine import process_identity
 from fabfile.engine.events import Emit, Note
 from fabfile.errors import Locked, TurnoutError
 from fabfile.model.paths import Paths
@@ -54,8 +55,14 @@ def held(
 def _acquire(fleet: Fleet, hosts: tuple[str, ...], paths: Paths, run: str, holder: str, reason: str) -> dict[str, int]:
     tokens: dict[str, int] = {}
 
+    def attempt(host: Host, dead: str = "") -> int | dict[str, str]:
+        script = lease.acquire(paths, run, holder, reason, TTL, process_identity.mine(), dead)
+        return lease.parse_acquired(host.run(script).stdout)
+
     def take(host: Host) -> None:
-        answer = lease.parse_acquired(host.run(lease.acquire(paths, run, holder, reason, TTL)).stdout)
+        answer = attempt(host)
+        if not isinstance(answer, int) and process_identity.died_here(answer.get("process", "")):
+            answer = attempt(host, dead=answer["run"])
         if isinstance(answer, int):
             tokens[host.name] = answer
             return

@@ -13,19 +13,30 @@ from types import FrameType
 from fabfile.engine.events import Note, StepDone, StepFailed, StepStarted, StepUndone, UndoStarted
 from fabfile.engine.run import Run
 from fabfile.engine.step import Step
-from fabfile.errors import HandsNeeded, Interrupted, RolledBack, TurnoutError
+from fabfile.errors import HandsNeeded, Held, Interrupted, RolledBack, TurnoutError
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def carry_out(steps: Sequence[Step], closing: Sequence[Step], run: Run, look_again: Callable[[], list[str]]) -> None:
+@dataclass(frozen=True)
+class Aftermath:
+    """What follows an undo. `look_again` observes the hosts and returns what is not as it was before; `forget` is
+    called when nothing is, with the step that failed and why (no step when somebody interrupted)."""
+
+    look_again: Callable[[], list[str]]
+    forget: Callable[[str, TurnoutError], None] = lambda step, cause: None
+
+
+def carry_out(
+    steps: Sequence[Step], closing: Sequence[Step], run: Run, aftermath: Aftermath, already: Sequence[Step] = ()
+) -> None:
     """Do all steps or none, and then the closing ones, from which nothing is taken back.
 
-    `look_again` observes the hosts after an undo and returns what is not as it was before. Raises RolledBack when a
-    step failed and all is as before, Interrupted when the operator stopped it (and all is as before), HandsNeeded when
-    undoing failed, something is different, or a closing step failed.
+    `already` are steps that an earlier attempt of the same run did; they are undone with the others. Raises RolledBack
+    when a step failed and all is as before, Interrupted when the operator stopped it (and all is as before), Held when
+    a canary waits for a decision, HandsNeeded when undoing failed, something is different, or a closing step failed.
     """
-    started: list[Step] = []
+    started: list[Step] = list(already)
     with _signals(run) as signals:
         try:
             try:
@@ -35,7 +46,7 @@ def carry_out(steps: Sequence[Step], closing: Sequence[Step], run: Run, look_aga
                 signals.absorb = True
                 _close(closing, run)
                 return
-            except HandsNeeded:
+            except (HandsNeeded, Held):
                 raise
             except TurnoutError as error:
                 signals.absorb = True
@@ -48,10 +59,34 @@ def carry_out(steps: Sequence[Step], closing: Sequence[Step], run: Run, look_aga
                 cause.__cause__ = error
         except KeyboardInterrupt:
             cause = Interrupted("interrupted by the operator", "nothing to clean up: type the command again")
-        run.emit(UndoStarted(cause.fact))
-        problems = _undo(started, run)
-        problems += _look(look_again)
+        failed = "" if isinstance(cause, Interrupted) or not started else started[-1].name
+        problems = _take_back(started, run, aftermath, failed, cause)
     _raise(cause, problems, run)
+
+
+def take_back(steps: Sequence[Step], run: Run, aftermath: Aftermath) -> None:
+    """Undo what an earlier attempt of this run did. Raises HandsNeeded when not all is as it was before."""
+    cause = Interrupted("taken back by the operator")
+    with _signals(run) as signals:
+        signals.absorb = True
+        problems = _take_back(steps, run, aftermath, "", cause)
+    if problems:
+        raise _hands_needed(run, cause, problems)
+
+
+def _take_back(started: Sequence[Step], run: Run, aftermath: Aftermath, failed: str, cause: TurnoutError) -> list[str]:
+    run.emit(UndoStarted(cause.fact))
+    problems = _undo(started, run)
+    try:
+        problems += aftermath.look_again()
+    except (Exception, KeyboardInterrupt) as error:
+        problems.append(f"the hosts could not be looked at afterwards: {_fact(error)}")
+    if not problems:
+        try:
+            aftermath.forget(failed, cause)
+        except (Exception, KeyboardInterrupt) as error:
+            problems.append(f"all is as it was, but the record of the run could not be removed: {_fact(error)}")
+    return problems
 
 
 def _close(closing: Sequence[Step], run: Run) -> None:
@@ -61,7 +96,7 @@ def _close(closing: Sequence[Step], run: Run) -> None:
         except TurnoutError as error:
             raise HandsNeeded(
                 f"{run.verb} took effect, but then {step.name} failed: {error.fact}",
-                "nothing was undone; inv status shows what is live, then type the command again",
+                "nothing was undone; inv status shows what is live, inv deploy.resume does the rest",
                 error.details,
             ) from error
 
@@ -84,27 +119,26 @@ def _undo(started: Sequence[Step], run: Run) -> list[str]:
             step.undo(run)
             run.emit(StepUndone(step.name))
         except (Exception, KeyboardInterrupt) as error:  # one undo that fails must not stop the others
-            fact = error.fact if isinstance(error, TurnoutError) else repr(error)
-            problems.append(f"undoing {step.name}: {fact}")
-            run.emit(StepUndone(step.name, fact))
+            problems.append(f"undoing {step.name}: {_fact(error)}")
+            run.emit(StepUndone(step.name, _fact(error)))
     return problems
 
 
-def _look(look_again: Callable[[], list[str]]) -> list[str]:
-    try:
-        return look_again()
-    except (Exception, KeyboardInterrupt) as error:
-        fact = error.fact if isinstance(error, TurnoutError) else repr(error)
-        return [f"the hosts could not be looked at afterwards: {fact}"]
+def _fact(error: BaseException) -> str:
+    return error.fact if isinstance(error, TurnoutError) else repr(error)
+
+
+def _hands_needed(run: Run, cause: TurnoutError, problems: list[str]) -> HandsNeeded:
+    return HandsNeeded(
+        f"{run.verb} failed ({cause.fact}) and the hosts are not all as they were",
+        "a host that is out of reach gives its traffic back by itself; once it is back: inv deploy.abort",
+        [*cause.details, *problems],
+    )
 
 
 def _raise(cause: TurnoutError, problems: list[str], run: Run) -> None:
     if problems:
-        raise HandsNeeded(
-            f"{run.verb} failed ({cause.fact}) and the hosts are not all as they were",
-            "see what is left: inv status; then deploy or roll back again",
-            [*cause.details, *problems],
-        ) from cause
+        raise _hands_needed(run, cause, problems) from cause
     looked = "looked again: traffic, processes, files and nginx are as they were"
     if isinstance(cause, Interrupted):
         raise Interrupted(f"{run.verb} was interrupted and undone; {looked}", cause.hint) from cause

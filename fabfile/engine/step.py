@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from fabfile.commands.lease import LOST
+from fabfile.commands.lease import LOST, UNDO
+from fabfile.commands.traffic import GO, READY, SWITCHED
 from fabfile.engine.events import Note
 from fabfile.engine.run import Run
 from fabfile.errors import FleetError, RemoteError
@@ -69,7 +70,7 @@ class HostStep:
 
     def undo(self, run: Run) -> None:
         if self.undoing:
-            run.on_hosts(self.name, self.undoing, undo=True)
+            run.on_hosts(self.name, self.undoing, UNDO)
 
 
 @dataclass(frozen=True)
@@ -86,13 +87,14 @@ class OperatorStep:
         return f"# {self.title}\n"
 
     def do(self, run: Run) -> None:
-        self._mark(run, undo=False)
+        self._mark(run, "start", "going")
         self.work(run)
+        self._mark(run, "going", "done")
 
     def undo(self, run: Run) -> None:
         unmarked: FleetError | None = None
         try:
-            self._mark(run, undo=True)
+            self._mark(run, "undo", "undone")
         except FleetError as error:
             lost = [f for f in error.failures if isinstance(f, RemoteError) and f.status == LOST]
             if lost or len(error.failures) == len(self.hosts):
@@ -103,6 +105,52 @@ class OperatorStep:
         if unmarked:
             raise unmarked
 
-    def _mark(self, run: Run, undo: bool) -> None:
+    def _mark(self, run: Run, begin: str, end: str) -> None:
         nothing = Script(":\n", timeout=15, mutates=True)
-        run.on_hosts(self.name, dict.fromkeys(self.hosts, nothing), undo)
+        run.on_hosts(self.name, dict.fromkeys(self.hosts, nothing), (begin, end))
+
+
+@dataclass(frozen=True)
+class SwitchStep:
+    """One script per host that says `ready`, waits for the word, and then acts at once: everywhere or nowhere."""
+
+    name: str
+    title: str
+    doing: Mapping[str, Script]
+    undoing: Mapping[str, Script]
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        return tuple(self.doing)
+
+    def preview(self, host: str) -> str:
+        return self.doing[host].text
+
+    def do(self, run: Run) -> None:
+        seconds = run.together(self.name, self.doing, READY, GO, SWITCHED)
+        run.emit(Note(f"switched {len(self.doing)} hosts within {seconds * 1000:.0f} ms"))
+
+    def undo(self, run: Run) -> None:
+        run.on_hosts(self.name, self.undoing, UNDO)
+
+
+@dataclass(frozen=True)
+class NewConnectionStep:
+    """One script per host, each over a connection that is opened for it; there is nothing to take back."""
+
+    name: str
+    title: str
+    doing: Mapping[str, Script]
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        return tuple(self.doing)
+
+    def preview(self, host: str) -> str:
+        return self.doing[host].text
+
+    def do(self, run: Run) -> None:
+        run.anew(self.name, self.doing)
+
+    def undo(self, run: Run) -> None:
+        """Nothing was changed that another step's undo does not put right."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 Slot = Literal["blue", "green"]
@@ -76,7 +76,9 @@ class HistoryEntry:
 class Observed:
     """A host as it is now. Paths are absolute; sizes are bytes; `clock` is the host's Unix time in seconds.
 
-    `ports` tells who listens where, the application's own slots left out.
+    `ports` tells who listens where, the application's own slots left out. `share` names how clients are divided (empty
+    where that record is missing), `trial` the run whose switch is not confirmed yet, `pending` is the record of a run
+    that has not ended (JSON), `progress` the last event of each of its steps, `bad` why a release is marked bad.
     """
 
     host: str
@@ -99,6 +101,12 @@ class Observed:
     processes: tuple[Process, ...] = ()
     writable: bool = True
     nginx_writable: bool = True
+    share: str = ""
+    trial: str = ""
+    pending: str = ""
+    progress: Mapping[str, str] = field(default_factory=dict)
+    bad: Mapping[str, str] = field(default_factory=dict)
+    log_readable: bool = True
 
     @property
     def idle(self) -> Slot:
@@ -109,3 +117,17 @@ class Observed:
     def live_release(self) -> str | None:
         """The release that users get from this host, or None."""
         return self.slots[self.live].release if self.live else None
+
+
+def newest_release(hosts: Iterable[Observed]) -> str | None:
+    """The release of the last run that any host's history knows of, else what the first host serves."""
+    seen = list(hosts)
+    entries = [entry for host in seen for entry in host.history]
+    if entries:
+        return max(entries, key=lambda entry: entry.at).release
+    return live_release(seen)
+
+
+def live_release(hosts: Iterable[Observed]) -> str | None:
+    """What the first of these hosts that serves a release serves."""
+    return next((host.live_release for host in hosts if host.live_release), None)

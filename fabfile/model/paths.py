@@ -56,9 +56,19 @@ class Paths:
         return f"{self.nginx}/{self.app}.conf"
 
     @property
-    def flag(self) -> str:
-        """Exists while green is live: the one record of the live slot, looked up by nginx at each request."""
-        return f"{self.nginx}/{self.app}.green"
+    def traffic(self) -> str:
+        """A symlink to the share that holds now: the one record of the live slot, looked up at each request."""
+        return f"{self.nginx}/{self.app}.traffic"
+
+    @property
+    def shares(self) -> str:
+        """A directory for each way of dividing clients, holding a file for each bucket of them that green serves."""
+        return f"{self.nginx}/{self.app}.shares"
+
+    @property
+    def access_log(self) -> str:
+        """What nginx writes about each request, as JSON lines."""
+        return f"/var/log/nginx/{self.app}.access.json"
 
     @property
     def maintenance(self) -> str:

@@ -14,6 +14,7 @@ def differences(before: Observed, after: Observed) -> list[str]:
             found.append(f"{before.host}: {what} was {was}, now {now}")
 
     compare("the live slot", before.live, after.live)
+    compare("the division of clients", before.share or before.live, after.share or after.live)
     compare("maintenance", before.maintenance, after.maintenance)
     if before.site != after.site:
         found.append(f"{before.host}: the nginx site differs from before")

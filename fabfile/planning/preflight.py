@@ -11,25 +11,34 @@ from fabfile.model.observed import Observed, Slot
 from fabfile.model.paths import Paths
 
 PACKAGES = {"ss": "iproute2", "sha256sum": "coreutils", "timeout": "coreutils", "flock": "util-linux", "node": "nodejs"}
+WEB_TOOLS = ("curl", "flock", "nginx", "ss", "sudo", "timeout")
+APP_TOOLS = ("curl", "flock", "node", "pm2", "sha256sum", "ss", "tar", "timeout", "zstd")
 HEADROOM = 64 << 20
 """Bytes that stay free on a host's disk after a release was unpacked."""
 
 
-def refuse_if_unfit(observed: Iterable[Observed], environment: Environment, needed_bytes: int, files: int) -> None:
-    """Raise Refused with every problem of every host. `needed_bytes` is what the run will write on each."""
+def refuse_if_unfit(
+    observed: Iterable[Observed], environment: Environment, needed_bytes: int, files: int, judged: bool = False
+) -> None:
+    """Raise Refused with every problem of every host. `needed_bytes` is what the run will write on each; `judged` says
+    that gates will read nginx's log."""
     problems = [
         f"{seen.host}: {problem}"
         for seen in observed
-        for problem in host_problems(seen, environment, needed_bytes, files)
+        for problem in host_problems(seen, environment, needed_bytes, files, judged)
     ]
     if problems:
         raise Refused("the hosts are not ready, so nothing was started", "mend what is named and try again", problems)
 
 
-def host_problems(seen: Observed, environment: Environment, needed_bytes: int, files: int) -> list[str]:
+def host_problems(
+    seen: Observed, environment: Environment, needed_bytes: int, files: int, judged: bool = False
+) -> list[str]:
     """What stands in the way on one host, each with its remedy."""
     problems = []
-    missing = [tool for tool in TOOLS if tool not in seen.tools]
+    web, app = seen.host in environment.web_hosts, seen.host in environment.app_hosts
+    needed = {*(WEB_TOOLS if web else ()), *(APP_TOOLS if app else ())}
+    missing = [tool for tool in TOOLS if tool in needed and tool not in seen.tools]
     if missing:
         packages = sorted({PACKAGES.get(tool, tool) for tool in missing if tool != "pm2"})
         remedies = ([f"apt-get install {' '.join(packages)}"] if packages else []) + (
@@ -39,11 +48,18 @@ def host_problems(seen: Observed, environment: Environment, needed_bytes: int, f
     paths = Paths(environment.app)
     if not seen.writable:
         problems.append(f"{paths.root} cannot be written by {seen.user}; as root: install -d -o {seen.user} /var/app")
-    if not seen.nginx_writable:
+    if web and not seen.nginx_writable:
         problems.append(
             f"{paths.nginx} is missing or not writable; as root: install -d -o {seen.user} {paths.nginx}, and in "
             f"/etc/nginx/conf.d/turnout.conf: include {paths.nginx}/*.conf;"
         )
+    if web and judged and not seen.log_readable:
+        problems.append(
+            f"{paths.access_log} cannot be read by {seen.user}, and the gates need it; "
+            f"as root: usermod -aG adm {seen.user}"
+        )
+    if not app:
+        needed_bytes = files = 0
     if seen.free_bytes < needed_bytes + HEADROOM:
         problems.append(
             f"no space: {seen.free_bytes >> 20} MiB free for {paths.root}, "

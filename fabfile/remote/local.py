@@ -29,8 +29,8 @@ class LocalHost:
         stdout = b"".join(self._chunks(script, stdin, stderr))
         return Result(stdout.decode(errors="replace"), stderr.decode(errors="replace"), time.monotonic() - started)
 
-    def stream(self, script: Script) -> Iterator[bytes]:
-        return self._chunks(script, None, bytearray())
+    def stream(self, script: Script, stdin: Iterable[bytes] | None = None) -> Iterator[bytes]:
+        return self._chunks(script, stdin, bytearray())
 
     @contextlib.contextmanager
     def forward(self, address: str, port: int) -> Iterator[int]:
@@ -99,6 +99,7 @@ def _feed(process: subprocess.Popen[bytes], chunks: Iterator[bytes], errors: lis
     try:
         for chunk in chunks:
             process.stdin.write(chunk)
+            process.stdin.flush()
         process.stdin.close()
     except (BrokenPipeError, ValueError):
         pass  # the program ended first; its status says why

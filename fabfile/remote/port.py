@@ -24,8 +24,11 @@ class Host(Protocol):
         """
         ...
 
-    def stream(self, script: Script) -> Iterator[bytes]:
-        """Yield standard output as it comes; after the last chunk raise RemoteError unless the script ended with 0."""
+    def stream(self, script: Script, stdin: Iterable[bytes] | None = None) -> Iterator[bytes]:
+        """As `run`, but yield standard output as it comes.
+
+        After the last chunk raise RemoteError unless the script ended with 0.
+        """
         ...
 
     def forward(self, address: str, port: int) -> AbstractContextManager[int]:

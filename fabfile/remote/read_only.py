@@ -21,9 +21,9 @@ class ReadOnlyHost:
         self._check(script)
         return self._host.run(script, stdin)
 
-    def stream(self, script: Script) -> Iterator[bytes]:
+    def stream(self, script: Script, stdin: Iterable[bytes] | None = None) -> Iterator[bytes]:
         self._check(script)
-        return self._host.stream(script)
+        return self._host.stream(script, stdin)
 
     def forward(self, address: str, port: int) -> AbstractContextManager[int]:
         return self._host.forward(address, port)

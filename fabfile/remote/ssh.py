@@ -69,8 +69,8 @@ class SshHost:
         stdout = b"".join(self._chunks(script, stdin, stderr))
         return Result(stdout.decode(errors="replace"), stderr.decode(errors="replace"), time.monotonic() - started)
 
-    def stream(self, script: Script) -> Iterator[bytes]:
-        return self._chunks(script, None, bytearray())
+    def stream(self, script: Script, stdin: Iterable[bytes] | None = None) -> Iterator[bytes]:
+        return self._chunks(script, stdin, bytearray())
 
     def forward(self, address: str, port: int) -> AbstractContextManager[int]:
         self._transport()

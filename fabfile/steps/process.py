@@ -8,7 +8,7 @@ from fabfile.engine.step import HostStep
 from fabfile.errors import Refused
 from fabfile.model.observed import Observed, Slot
 from fabfile.model.paths import Paths
-from fabfile.model.plan import HostPlan
+from fabfile.model.plan import AppPlan
 from fabfile.model.script import Script
 from fabfile.steps.target import Target
 
@@ -18,8 +18,8 @@ def start(target: Target) -> HostStep:
     return HostStep(
         "start",
         f"start {target.plan.release} in the idle slot",
-        {host.host: _start_new(target, host) for host in target.plan.hosts},
-        {host.host: _stop_new(target, host) for host in target.plan.hosts},
+        {host.host: _start_new(target, host) for host in target.plan.apps},
+        {host.host: _stop_new(target, host) for host in target.plan.apps},
     )
 
 
@@ -27,12 +27,12 @@ def prove(target: Target) -> HostStep:
     """Wait until every host's new process answers with its release id and stays up."""
     health = target.environment.health
     title = f"wait until {health.path} answers with {target.plan.release}, and watch it for {health.stable:g} s"
-    return HostStep("prove", title, {host.host: _prove(target, host) for host in target.plan.hosts})
+    return HostStep("prove", title, {host.host: _prove(target, host) for host in target.plan.apps})
 
 
 def settle(target: Target) -> HostStep:
     """Stop the slot that was left and save what a reboot brings back; taken back by starting it again, proven."""
-    left = [host for host in target.plan.hosts if host.previous]
+    left = [host for host in target.plan.apps if host.previous]
     return HostStep(
         "settle",
         "stop the slot that was left, and save what a reboot brings back",
@@ -43,7 +43,7 @@ def settle(target: Target) -> HostStep:
 
 def quiesce(target: Target) -> HostStep:
     """Stop the live slot (behind the maintenance answer), so that nothing writes any more."""
-    left = [host for host in target.plan.hosts if host.previous]
+    left = [host for host in target.plan.apps if host.previous]
     return HostStep(
         "quiesce",
         "stop the application, so that nothing writes any more",
@@ -52,11 +52,12 @@ def quiesce(target: Target) -> HostStep:
     )
 
 
-def restart_old(target: Target, host: HostPlan) -> Script:
+def restart_old(target: Target, host: AppPlan) -> Script:
     """Bring the former slot back unless it still runs, and wait until it is healthy."""
     assert host.previous and host.previous_release and host.previous_port
-    slot, port, release = host.previous, host.previous_port, host.previous_release
-    return _bring_back(target.environment, target.paths, slot, port, release, host.node, host.pm2)
+    port, release = host.previous_port, host.previous_release
+    environment, paths = target.environment, target.paths
+    return _bring_back(environment, paths, host.previous, host.address, port, release, host.node, host.pm2)
 
 
 def live_again(environment: Environment, paths: Paths, seen: Observed) -> Script:
@@ -65,34 +66,44 @@ def live_again(environment: Environment, paths: Paths, seen: Observed) -> Script
     if seen.live is None or state is None or state.release is None or state.port is None:
         raise Refused(f"{seen.host}: no release is live there", "deploy one: inv deploy")
     node, pm2_js = seen.tools.get("node", "node"), seen.tools.get("pm2", "pm2")
-    return _bring_back(environment, paths, seen.live, state.port, state.release, node, pm2_js)
+    address = environment.address_of(seen.host)
+    return _bring_back(environment, paths, seen.live, address, state.port, state.release, node, pm2_js)
 
 
 def _bring_back(
-    environment: Environment, paths: Paths, slot: Slot, port: int, release: str, node: str, pm2_js: str
+    environment: Environment,
+    paths: Paths,
+    slot: Slot,
+    address: str,
+    port: int,
+    release: str,
+    node: str,
+    pm2_js: str,
 ) -> Script:
     limit = environment.process.stop_timeout
     start = pm2.start_unless_online(paths, slot, port, limit, node, pm2_js)
-    return start.then(probe.prove(paths, slot, port, release, environment.health, node, pm2_js, fresh=False))
+    return start.then(probe.prove(paths, slot, address, port, release, environment.health, node, pm2_js, fresh=False))
 
 
-def _start_new(target: Target, host: HostPlan) -> Script:
+def _start_new(target: Target, host: AppPlan) -> Script:
     limit = target.environment.process.stop_timeout
-    return pm2.start(target.paths, host.slot, host.port, limit, host.node, host.pm2)
+    return pm2.start(target.paths, host.slot, host.port, target.run, limit, host.node, host.pm2)
 
 
-def _stop_new(target: Target, host: HostPlan) -> Script:
+def _stop_new(target: Target, host: AppPlan) -> Script:
     limit = target.environment.process.stop_timeout
     return pm2.stop(target.paths, host.slot, host.port, (), limit, host.node, host.pm2)
 
 
-def _stop_old(target: Target, host: HostPlan, new_runs: bool = True) -> Script:
+def _stop_old(target: Target, host: AppPlan, new_runs: bool = True) -> Script:
     assert host.previous and host.previous_port
     keep = (target.paths.process(host.slot),) if new_runs else ()
     limit = target.environment.process.stop_timeout
     return pm2.stop(target.paths, host.previous, host.previous_port, keep, limit, host.node, host.pm2)
 
 
-def _prove(target: Target, host: HostPlan) -> Script:
+def _prove(target: Target, host: AppPlan) -> Script:
     health = target.environment.health
-    return probe.prove(target.paths, host.slot, host.port, target.plan.release, health, host.node, host.pm2)
+    return probe.prove(
+        target.paths, host.slot, host.address, host.port, target.plan.release, health, host.node, host.pm2
+    )

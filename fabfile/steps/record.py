@@ -1,4 +1,4 @@
-"""The end of a run, from which nothing is taken back: the history has its line, and what nobody needs goes."""
+"""What a run leaves in writing: its record while it goes on, the history at its end; and what nobody needs goes."""
 
 from __future__ import annotations
 
@@ -7,25 +7,53 @@ from datetime import UTC, datetime
 
 from fabfile.commands import release as commands
 from fabfile.engine.step import HostStep
+from fabfile.model.run_record import RunRecord
 from fabfile.steps.target import Target
 
 
+def begin(target: Target) -> HostStep:
+    """Write down on every host what is going to happen, so that any machine can finish or undo it."""
+    plan = target.plan
+    doing = {}
+    for host in plan.hosts:
+        record = RunRecord(
+            target.run,
+            target.holder,
+            target.began,
+            target.configuration,
+            plan.hosts,
+            plan.only(host),
+            target.before[host],
+        )
+        doing[host] = commands.begin(target.paths, record.to_json())
+    return HostStep("begin", "write down what is going to happen", doing)
+
+
 def record(target: Target) -> HostStep:
-    """Mark the slots as proven and write the history."""
+    """Mark the slots as proven and write the history; a rollback marks what it leaves as bad."""
+    plan = target.plan
     entry = json.dumps(
         {
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
-            "verb": target.plan.verb,
-            "release": target.plan.release,
+            "verb": plan.verb,
+            "release": plan.release,
             "holder": target.holder,
             "run": target.run,
-        }
+            "missing": list(plan.missing),
+        },
+        separators=(",", ":"),
     )
-    doing = {host.host: commands.record(target.paths, host.slot, entry) for host in target.plan.hosts}
+    filled = {app.host: app.slot for app in plan.apps}
+    left = plan.previous_release if plan.verb == "rollback" and plan.previous_release != plan.release else None
+    why = f"rolled back to {plan.release} by {target.holder}"
+    doing = {
+        host: commands.record(target.paths, filled.get(host), target.run, entry, plan.release, left or "", why)
+        for host in plan.hosts
+    }
     return HostStep("record", "write the history", doing)
 
 
 def tidy(target: Target) -> HostStep:
-    """Remove former trees, archives and assets that nobody needs any more."""
-    script = commands.tidy(target.paths, target.environment.release.keep)
-    return HostStep("tidy", "remove what is no longer needed", {host.host: script for host in target.plan.hosts})
+    """Remove former trees, archives and assets that nobody needs any more; the run is over."""
+    script = commands.tidy(target.paths, target.environment.release.keep).then(commands.end(target.paths))
+    return HostStep("tidy", "remove what is no longer needed", dict.fromkeys(target.plan.hosts, script))

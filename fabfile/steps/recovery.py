@@ -18,12 +18,12 @@ from fabfile.steps.target import Target
 def backup(scope: Scope, target: Target, reason: str = "") -> OperatorStep:
     """Take a full backup before anything changes; it stays, whatever becomes of the run."""
     reason = reason or f"before {target.plan.verb} of {target.plan.release}"
-    live = target.plan.hosts[0].previous_release
+    live = target.plan.previous_release
 
     def work(run: Run) -> None:
         run.emit(Note(described(save(scope, "full", reason, target.run, live))))
 
-    hosts = tuple(host.host for host in target.plan.hosts)
+    hosts = _hosts(target)
     return OperatorStep("backup", f"back up database and files ({reason})", hosts, work)
 
 
@@ -137,4 +137,4 @@ def _database(scope: Scope) -> Database:
 
 
 def _hosts(target: Target) -> tuple[str, ...]:
-    return tuple(host.host for host in target.plan.hosts)
+    return tuple(app.host for app in target.plan.apps)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from fabfile.commands import release as commands
 from fabfile.engine.step import HostStep
-from fabfile.model.plan import HostPlan
+from fabfile.model.plan import AppPlan
 from fabfile.model.release import Manifest
 from fabfile.model.script import Result
 from fabfile.rendering import environment_file, process_file, slot_variables
@@ -16,8 +16,8 @@ from fabfile.steps.target import Target
 def upload(target: Target) -> HostStep:
     """Send the archive to the hosts that lack it; taken back by removing it there."""
     manifest = _manifest(target)
+    hosts = [host.host for host in target.plan.apps if host.upload]
     assert target.archive
-    hosts = [host.host for host in target.plan.hosts if host.upload]
     receive = commands.receive(target.paths, target.run, manifest.id, manifest.digest, target.archive)
     forget = commands.forget(target.paths, target.run, manifest.id)
     title = f"send {manifest.id} ({manifest.size / 1e6:.1f} MB) to {len(hosts)} hosts"
@@ -30,15 +30,15 @@ def unpack(target: Target) -> HostStep:
         host.host: commands.unpack(
             target.paths, host.slot, target.plan.release, target.environment.release, _control(target, host)
         )
-        for host in target.plan.hosts
+        for host in target.plan.apps
     }
-    undoing = {host.host: commands.discard(target.paths, host.slot) for host in target.plan.hosts}
+    undoing = {host.host: commands.discard(target.paths, host.slot) for host in target.plan.apps}
     return HostStep("unpack", f"unpack {target.plan.release} beside the idle slot and verify it", doing, undoing)
 
 
 def place(target: Target) -> HostStep:
     """Rename the new tree into the idle slot and keep the former one beside it."""
-    hosts = target.plan.hosts
+    hosts = target.plan.apps
     return HostStep(
         "place",
         "put it into the idle slot",
@@ -49,9 +49,9 @@ def place(target: Target) -> HostStep:
 
 def migrate(target: Target) -> HostStep:
     """Run the application's migration once, on the first host. It only adds, so there is nothing to take back."""
-    first = target.plan.hosts[0]
+    first = target.plan.apps[0]
     settings = target.environment.release
-    variables = slot_variables(target.environment, first.slot, first.port, target.plan.release)
+    variables = slot_variables(target.environment, first.slot, first.address, first.port, target.plan.release)
     script = commands.migrate(
         target.paths, first.slot, settings.migrate, variables, first.node, settings.migrate_timeout
     )
@@ -67,14 +67,15 @@ def _manifest(target: Target) -> Manifest:
     return target.manifest
 
 
-def _control(target: Target, host: HostPlan) -> bytes:
+def _control(target: Target, host: AppPlan) -> bytes:
     manifest = _manifest(target)
     facts = f"release={manifest.id}\nport={host.port}\nconfiguration={target.configuration}\n"
-    process = process_file(target.environment, host.slot, host.port, manifest.id, host.node)
+    process = process_file(target.environment, host.slot, host.address, host.port, manifest.id, host.node)
     return commands.control_archive(
         {
             "checksums": (0o644, manifest.checksums().encode()),
             "ecosystem.json": (0o644, process),
+            "manifest": (0o644, manifest.to_json().encode()),
             "env": (0o600, environment_file(target.secrets)),
             "run": (0o644, target.run.encode()),
             "slot": (0o600, facts.encode()),

@@ -11,12 +11,15 @@ from fabfile.steps.target import Target
 
 def plan_text(target: Target, steps: Sequence[Step]) -> str:
     """The host × step table, the diffs of rendered files, then the commands."""
-    hosts = [host.host for host in target.plan.hosts]
-    lines = [f"{target.plan.verb} {target.plan.release}", ""]
-    for host in target.plan.hosts:
-        now = f"{host.previous_release} in {host.previous}" if host.previous else "nothing yet"
-        lines.append(f"  {host.host}: {now} -> {target.plan.release} in {host.slot} (port {host.port})")
-    lines += [f"  {name}: already as wanted" for name in target.plan.unchanged]
+    plan, hosts = target.plan, target.plan.hosts
+    lines = [f"{plan.verb} {plan.release}", ""]
+    for app in plan.apps:
+        now = f"{app.previous_release} in {app.previous}" if app.previous else "nothing yet"
+        lines.append(f"  {app.host}: {now} -> {plan.release} in {app.slot} (port {app.port})")
+    apart = [web for web in plan.webs if web.host not in {app.host for app in plan.apps}]
+    lines += [f"  {web.host}: nginx sends to {web.slot} on {', '.join(web.upstreams)}" for web in apart]
+    lines += [f"  {name}: already as wanted" for name in plan.unchanged]
+    lines += [f"  {name}: out of reach, left out" for name in plan.missing]
     width = max(len(step.name) for step in steps)
     lines += ["", "  " + " " * width + "  " + "  ".join(hosts)]
     for step in steps:
@@ -41,16 +44,16 @@ def plan_document(target: Target, steps: Sequence[Step]) -> dict[str, object]:
             }
             for step in steps
         ],
-        "diffs": {host.host: diff(host.host, host.site, target.paths.site) for host in target.plan.hosts if host.site},
+        "diffs": {web.host: diff(web.host, web.site, target.paths.site) for web in target.plan.webs if web.site},
     }
 
 
 def _diffs(target: Target) -> list[str]:
     return [
         line
-        for host in target.plan.hosts
-        if host.site
-        for line in [*diff(host.host, host.site, target.paths.site).splitlines(), ""]
+        for web in target.plan.webs
+        if web.site
+        for line in [*diff(web.host, web.site, target.paths.site).splitlines(), ""]
     ]
 
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TextIO
 
-from fabfile.engine.events import Event, Note, StepDone, StepFailed, StepStarted, StepUndone, UndoStarted
+from fabfile.engine.events import Event, Judged, Note, StepDone, StepFailed, StepStarted, StepUndone, UndoStarted
 from fabfile.errors import TurnoutError
 
 HIDDEN = "[hidden]"
@@ -51,6 +51,8 @@ class Reporter:
                 self._say_while("undoing, last step first")
             case StepUndone():
                 self.say(f"{event.step:9} " + (f"NOT undone: {event.error}" if event.error else "undone"))
+            case Judged():
+                self.say(f"{event.step:9} {event.verdict['outcome']}: {event.verdict['sentence']}")
             case Note():
                 self.say(f"          {event.text}")
 

@@ -28,9 +28,9 @@ def acquire(paths: Paths, run: str, ttl: int = 120) -> int | dict[str, str]:
     return lease.parse_acquired(HOST.run(lease.acquire(paths, run, "ann@laptop", "deploy 1.0", ttl)).stdout)
 
 
-def step(paths: Paths, token: int, body: str = "true\n", run: str = "a", undo: bool = False) -> str:
+def step(paths: Paths, token: int, body: str = "true\n", run: str = "a", events: tuple[str, str] = lease.DO) -> str:
     script = Script(body, timeout=10, mutates=True)
-    return HOST.run(lease.guarded(script, paths, run, "deploy", "unpack", token, undo)).stdout
+    return HOST.run(lease.guarded(script, paths, run, "deploy", "unpack", token, events)).stdout
 
 
 def journal(paths: Paths) -> list[str]:
@@ -100,7 +100,7 @@ def test_each_step_is_journalled_before_and_after(paths: Paths) -> None:
     with pytest.raises(RemoteError) as failed:
         step(paths, token, "echo broken >&2\nexit 9\n")
     assert (failed.value.status, failed.value.fact) == (9, "h1: broken")
-    step(paths, token, undo=True)
+    step(paths, token, events=lease.UNDO)
     assert journal(paths) == ["start", "done", "start", "failed", "undo", "undone"]
 
 
@@ -142,7 +142,7 @@ def test_what_still_runs_of_a_step_is_ended_before_it_is_taken_back(paths: Paths
         while not Path(paths.state, "step").exists() or not Path(paths.state, "step").read_text().strip():
             time.sleep(0.01)
         begun = time.monotonic()
-        step(paths, token, "echo undone\n", undo=True)
+        step(paths, token, "echo undone\n", events=lease.UNDO)
         assert time.monotonic() - begun < 10
         with pytest.raises(RemoteError):
             running.result()

@@ -51,7 +51,12 @@ def archive(files: dict[str, bytes]) -> bytes:
 def control(files: dict[str, bytes]) -> bytes:
     sums = "".join(f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in files.items())
     return release.control_archive(
-        {"checksums": (0o644, sums.encode()), "env": (0o600, b"KEY=v\n"), "run": (0o644, b"r2")}
+        {
+            "checksums": (0o644, sums.encode()),
+            "env": (0o600, b"KEY=v\n"),
+            "manifest": (0o644, b"{}"),
+            "run": (0o644, b"r2"),
+        }
     )
 
 
@@ -137,10 +142,13 @@ def test_recording_keeps_the_newest_archives_and_those_in_use(paths: Paths) -> N
         file = Path(paths.releases, f"{number}.tar.zst")
         file.touch()
         os.utime(file, (1000 + number, 1000 + number))
-    HOST.run(release.record(paths, "green", '{"verb":"deploy"}'))
+    entry = '{"verb":"deploy","run":"r2"}'
+    for _ in range(2):
+        HOST.run(release.record(paths, "green", "r2", entry, "9", "1", "it was slow"))
     HOST.run(release.tidy(paths, keep=3))
     assert sorted(f.name[0] for f in Path(paths.releases).iterdir()) == ["1", "7", "8", "9"]
-    assert Path(paths.state, "history.jsonl").read_text() == '{"verb":"deploy"}\n'
+    assert Path(paths.state, "history.jsonl").read_text() == f"{entry}\n"
+    assert Path(paths.state, "bad/1").read_text() == "it was slow\n"
     assert Path(paths.root, "slots/green/.turnout/proven").exists()
 
 

@@ -48,13 +48,13 @@ def bare(host: str) -> Observed:
 def serving(host: str, live: Slot = "blue", release: str = "1.0", idle: str | None = None) -> Observed:
     """A host that serves `release`, with the nginx site that belongs to it, and `idle` in the other slot."""
     ports: dict[Slot, int] = {"blue": 3001, "green": 3002}
-    site = render_site(ENVIRONMENT, ports, TEMPLATES)
+    site = render_site(ENVIRONMENT, {slot: (f"127.0.0.1:{port}",) for slot, port in ports.items()}, TEMPLATES)
     process = Process(f"shop-{live}", 100, "online", 0)
     slots: Mapping[Slot, SlotState] = {
         live: SlotState(release, ports[live], "conf", True, process),
         other(live): SlotState(idle, ports[other(live)], "conf", True) if idle else SlotState(),
     }
-    seen = replace(bare(host), slots=slots, live=live, site=site.text, generation=site.generation)
+    seen = replace(bare(host), slots=slots, live=live, share=live, site=site.text, generation=site.generation)
     return replace(seen, releases=(release,), ports={22: "sshd", ports[live]: "node (pid 100)"})
 
 
@@ -65,25 +65,27 @@ def deploy(*observed: Observed, release: str = "2.0", configuration: str = "conf
 @given(live=SLOTS)
 def test_the_live_slot_is_never_the_target(live: Slot) -> None:
     plan = deploy(serving("h1", live))
-    assert plan.hosts[0].slot == other(live)
-    assert plan.hosts[0].previous == live
+    assert plan.apps[0].slot == other(live)
+    assert plan.apps[0].previous == live
 
 
 def test_hosts_may_be_live_in_different_slots() -> None:
     plan = deploy(serving("h1", "blue"), serving("h2", "green"))
-    assert {host.host: host.slot for host in plan.hosts} == {"h1": "green", "h2": "blue"}
+    assert {host.host: host.slot for host in plan.apps} == {"h1": "green", "h2": "blue"}
 
 
 def test_a_first_deploy_fills_blue_and_brings_the_site() -> None:
-    host = deploy(bare("h1")).hosts[0]
+    plan = deploy(bare("h1"))
+    host, web = plan.apps[0], plan.webs[0]
     assert (host.slot, host.previous, host.upload) == ("blue", None, True)
-    assert host.site is not None
-    assert "+upstream shop-blue {" in diff("h1", host.site, "/etc/nginx/turnout/shop.conf")
+    assert (web.slot, web.before) == ("blue", None)
+    assert web.site is not None
+    assert "+upstream shop-blue {" in diff("h1", web.site, "/etc/nginx/turnout/shop.conf")
 
 
 def test_what_is_as_wanted_is_left_alone() -> None:
     plan = deploy(serving("h1", release="2.0"), serving("h2"))
-    assert (plan.unchanged, [host.host for host in plan.hosts]) == (("h1",), ["h2"])
+    assert (plan.unchanged, plan.hosts) == (("h1",), ("h2",))
     assert deploy(serving("h1", release="2.0")).empty
 
 
@@ -99,12 +101,12 @@ def test_a_live_process_that_is_down_is_worth_a_deploy() -> None:
 
 def test_a_site_that_nginx_does_not_serve_is_installed_again() -> None:
     seen = replace(serving("h1", release="2.0"), generation="another")
-    assert deploy(seen).hosts[0].site is not None
+    assert deploy(seen).webs[0].site is not None
 
 
 def test_an_archive_that_is_there_is_not_sent_again() -> None:
     seen = replace(serving("h1"), releases=("1.0", "2.0"))
-    assert not deploy(seen).hosts[0].upload
+    assert not deploy(seen).apps[0].upload
 
 
 def test_a_changed_port_never_moves_the_live_slots_upstream() -> None:
@@ -116,9 +118,9 @@ def test_a_changed_port_never_moves_the_live_slots_upstream() -> None:
         }
     )
     plan = plan_deploy([serving("h1", "blue")], moved, "2.0", "conf", TEMPLATES)
-    site = plan.hosts[0].site
+    site = plan.webs[0].site
     assert site is not None
-    assert plan.hosts[0].port == 4002
+    assert plan.apps[0].port == 4002
     assert "server 127.0.0.1:3001;" in site.after
     assert "server 127.0.0.1:4002;" in site.after
 
@@ -128,8 +130,9 @@ def test_rollback_goes_to_the_other_slot_of_every_host() -> None:
         [serving("h1", "blue", "2.0", "1.0"), serving("h2", "green", "2.0", "1.0")], ENVIRONMENT, TEMPLATES
     )
     assert plan.release == "1.0"
-    assert {host.host: host.slot for host in plan.hosts} == {"h1": "green", "h2": "blue"}
-    assert not any(host.upload or host.site for host in plan.hosts)
+    assert {host.host: host.slot for host in plan.apps} == {"h1": "green", "h2": "blue"}
+    assert not any(host.upload for host in plan.apps)
+    assert not any(web.site for web in plan.webs)
 
 
 @pytest.mark.parametrize(
@@ -193,7 +196,7 @@ def test_a_template_that_cannot_be_rendered_is_named_with_its_line(tmp_path: Pat
     (tmp_path / "nginx").mkdir()
     (tmp_path / "nginx" / "site.conf.j2").write_text("ok\n{% if %}\n")
     with pytest.raises(BadInput, match=r"templates/nginx/site.conf.j2:2: "):
-        render_site(ENVIRONMENT, {"blue": 1, "green": 2}, tmp_path)
+        render_site(ENVIRONMENT, {"blue": ("a:1",), "green": ("a:2",)}, tmp_path)
     (tmp_path / "nginx" / "site.conf.j2").write_text("{{ nonsense }}")
     with pytest.raises(BadInput, match="'nonsense' is undefined"):
-        render_site(ENVIRONMENT, {"blue": 1, "green": 2}, tmp_path)
+        render_site(ENVIRONMENT, {"blue": ("a:1",), "green": ("a:2",)}, tmp_path)

@@ -79,10 +79,10 @@ class FailingHost(LocalHost):
         super().__init__(name)
         self._matching, self._fault = matching, fault
 
-    def stream(self, script: Script) -> Iterator[bytes]:
+    def stream(self, script: Script, stdin: Iterable[bytes] | None = None) -> Iterator[bytes]:
         if self._matching in script.text:
             script = replace(script, text=f"{script.text}\n{self._fault}\n")
-        return super().stream(script)
+        return super().stream(script, stdin)
 
 
 class Keeper(DirectoryStore):

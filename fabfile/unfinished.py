@@ -1,0 +1,127 @@
+"""`inv deploy.resume` and `inv deploy.abort`: what a dead machine left is finished, or taken back, by any other."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fabfile import deploy, rollback
+from fabfile.errors import BadInput, Refused
+from fabfile.ui.reporter import Reporter
+from fabfile.verb import ENV, JSON, LOCK_WAIT, YES, duration, verb
+
+if TYPE_CHECKING:
+    from fabfile.engine.run import Run
+    from fabfile.engine.step import Step
+    from fabfile.planning.unfinished import Unfinished
+    from fabfile.session import Session
+    from fabfile.steps.target import Target
+
+AGAIN = ("start", "prove")
+"""Steps that are always done again: what they prove may have been true only then."""
+
+
+@verb(help={"env": ENV, "lock_wait": LOCK_WAIT, "yes": YES, "json": JSON})
+def resume(
+    reporter: Reporter, env: str | None = None, lock_wait: str = "0s", yes: bool = False, json: bool = False
+) -> None:
+    """Finish a deploy or rollback that was interrupted, from the step at which it stopped."""
+    with _taken_up(reporter, env, lock_wait) as (session, run, found, folder):
+        session.confirm(yes, f"{found.sentence}. It is about to be finished.")
+        target = prepared(session, found, folder)
+        go_on(session, target, run, found)
+        reporter.answer(f"{session.name} serves {target.plan.release}", deploy.summary(target))
+
+
+@verb(help={"env": ENV, "lock_wait": LOCK_WAIT, "yes": YES, "json": JSON})
+def abort(
+    reporter: Reporter, env: str | None = None, lock_wait: str = "0s", yes: bool = False, json: bool = False
+) -> None:
+    """Take back a deploy or rollback that was interrupted, so that everything is as it was before."""
+    with _taken_up(reporter, env, lock_wait) as (session, run, found, folder):
+        session.confirm(yes, f"{found.sentence}. It is about to be taken back.")
+        take_back(session, run, found, folder)
+        reporter.answer(
+            f"{found.plan.verb} of {found.plan.release} was taken back; looked again: all is as it was",
+            {"run": found.run, "hosts": list(found.plan.hosts)},
+        )
+
+
+def take_back(session: Session, run: Run, found: Unfinished, folder: Path) -> None:
+    """Undo every step that was begun anywhere. Raises Refused when it is too late for that."""
+    if found.took_effect:
+        raise Refused(found.sentence, f"{found.remedy}; then inv rollback goes back")
+    target = prepared(session, found, folder, to_undo=True)
+    session.take_back([step for step in _table(session, target) if found.was_begun(step.name)], run, target)
+    if found.absent:
+        session.reporter.say(f"{', '.join(found.absent)}: out of reach or without a record of this run")
+
+
+def prepared(session: Session, found: Unfinished, folder: Path, to_undo: bool = False) -> Target:
+    """The target of a run as it was when it began. Raises Refused where it cannot go on from here."""
+    if not to_undo:
+        if found.being_undone:
+            raise Refused(found.sentence, found.remedy)
+        if found.absent:
+            raise Refused(
+                f"{found.sentence}; {', '.join(found.absent)} cannot be asked or has no record of it",
+                "when all hosts answer, try again; or undo it: inv deploy.abort",
+            )
+        if found.configuration and found.configuration != session.configuration:
+            raise Refused(
+                f"hosts/{session.name}.yml or a secret has changed since that run began",
+                "undo it and deploy again: inv deploy.abort",
+            )
+    target = session.earlier_target(found)
+    if found.plan.kind == "back":
+        return target
+    if to_undo:
+        return target
+    archive = session.release_of(found.plan, folder)
+    return replace(target, manifest=archive.manifest, archive=archive.path)
+
+
+def go_on(session: Session, target: Target, run: Run, found: Unfinished) -> None:
+    """Do what is not done yet."""
+    table = _table(session, target)
+    done = 0
+    while done < len(table) and found.is_done(table[done].name, table[done].hosts):
+        done += 1
+    ahead = table[done:]
+    if any(step.name in AGAIN for step in table[:done]) and not found.took_effect and ahead:
+        ahead = [step for step in table[:done] if step.name in AGAIN] + ahead
+    session.carry_out(ahead, rollback.restore_closing_or_usual(target), run, target, already=table[:done])
+
+
+def _table(session: Session, target: Target) -> list[Step]:
+    return rollback.steps(session, target) if target.plan.verb == "rollback" else deploy.steps(session, target)
+
+
+@contextmanager
+def _taken_up(reporter: Reporter, env: str | None, lock_wait: str) -> Iterator[tuple[Session, Run, Unfinished, Path]]:
+    from fabfile.session import opened
+
+    with (
+        opened(env, reporter) as session,
+        tempfile.TemporaryDirectory(prefix="turnout-") as folder,
+        taken_up(session, duration(lock_wait, "--lock-wait")) as (run, found),
+    ):
+        yield session, run, found, Path(folder)
+
+
+@contextmanager
+def taken_up(session: Session, wait: float) -> Iterator[tuple[Run, Unfinished]]:
+    """Hold the lease on the hosts that answer, and go on under the name of the run that has not ended there."""
+    from fabfile.errors import TurnoutError
+    from fabfile.planning.unfinished import find_unfinished
+
+    hosts = [name for name, seen in session.observe_reachable().items() if not isinstance(seen, TurnoutError)]
+    with session.lease("resume", "finish or undo an interrupted run", wait, hosts) as run:
+        found = find_unfinished(session.observe(hosts))
+        if found is None:
+            raise BadInput("no run was left unfinished", "inv status shows what every host serves")
+        yield replace(run, id=found.run, verb=found.plan.verb), found

@@ -1,0 +1,104 @@
+"""What a run that has not ended is called, what can be done about it, and what it was before."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from fabfile.errors import Refused
+from fabfile.model.observed import Observed
+from fabfile.model.run_record import RunRecord
+from fabfile.planning.deploy_plan import plan_deploy
+from fabfile.planning.unfinished import find_unfinished, refuse_if_unfinished
+from tests.unit.planning.test_deploy_plan import ENVIRONMENT, TEMPLATES, serving
+
+
+def interrupted(
+    hosts: dict[str, dict[str, str]], run: str = "r1", began: str = "2026-01-01T00:00:00+00:00", **changes: str
+) -> dict[str, Observed]:
+    """Hosts in the middle of a deploy of 2.0, each with the last event of its steps."""
+    before = {name: serving(name) for name in ("h1", "h2")}
+    plan = plan_deploy(before.values(), ENVIRONMENT, "2.0", "conf", TEMPLATES)
+    found = {}
+    for name, progress in hosts.items():
+        record = RunRecord(run, "ann@laptop", began, "conf", plan.hosts, plan.only(name), before[name])
+        found[name] = replace(before[name], pending=record.to_json().decode(), progress=progress, **changes)  # type: ignore[arg-type]
+    return found
+
+
+def test_hosts_without_a_record_have_no_unfinished_run() -> None:
+    assert find_unfinished({"h1": serving("h1")}) is None
+    refuse_if_unfinished({"h1": serving("h1")})
+
+
+def test_the_plan_and_the_state_before_come_back_from_the_hosts() -> None:
+    found = find_unfinished(interrupted({"h1": {"begin": "done"}, "h2": {"begin": "done"}}))
+    assert found is not None
+    before = {name: serving(name) for name in ("h1", "h2")}
+    assert found.plan == plan_deploy(before.values(), ENVIRONMENT, "2.0", "conf", TEMPLATES)
+    assert found.before == before
+
+
+def test_a_run_that_stopped_is_told_with_its_step_and_both_remedies() -> None:
+    with pytest.raises(Refused) as error:
+        refuse_if_unfinished(interrupted({"h1": {"begin": "done", "prove": "start"}, "h2": {"begin": "done"}}))
+    assert error.value.fact == "deploy of 2.0 by ann@laptop, begun 2026-01-01T00:00:00+00:00, stopped at prove"
+    assert error.value.hint == "finish it: inv deploy.resume; undo it: inv deploy.abort"
+
+
+def test_a_step_is_done_only_where_all_its_hosts_say_so() -> None:
+    found = find_unfinished(interrupted({"h1": {"place": "done"}, "h2": {"place": "failed"}}))
+    assert found is not None
+    assert found.is_done("place", ["h1"])
+    assert not found.is_done("place", ["h1", "h2"])
+    assert found.was_begun("place")
+    assert not found.was_begun("start")
+
+
+def test_a_host_that_took_its_traffic_back_is_named() -> None:
+    found = find_unfinished(interrupted({"h1": {"switch": "reverted"}, "h2": {"switch": "done"}}))
+    assert found is not None
+    assert "h1 took the traffic back by itself" in found.sentence
+    assert not found.is_done("switch", ["h1", "h2"])
+
+
+def test_what_was_being_undone_can_only_be_undone() -> None:
+    found = find_unfinished(interrupted({"h1": {"place": "undone", "start": "undo"}, "h2": {}}))
+    assert found is not None
+    assert found.being_undone
+    assert found.remedy == "undo the rest: inv deploy.abort"
+
+
+def test_what_took_effect_can_only_be_finished() -> None:
+    found = find_unfinished(interrupted({"h1": {"record": "start"}, "h2": {}}))
+    assert found is not None
+    assert found.took_effect
+    assert found.remedy == "finish it: inv deploy.resume"
+
+
+def test_a_canary_without_a_trial_is_being_held() -> None:
+    found = find_unfinished(interrupted({"h1": {}, "h2": {}}, share="blue-10"))
+    assert found is not None
+    assert found.held
+    found = find_unfinished(interrupted({"h1": {}, "h2": {}}, share="blue-10", trial="r1"))
+    assert found is not None
+    assert not found.held
+
+
+def test_a_host_without_the_record_is_absent() -> None:
+    seen = {**interrupted({"h1": {}}), "h2": serving("h2")}
+    found = find_unfinished(seen)
+    assert found is not None
+    assert found.absent == ("h2",)
+
+
+def test_the_oldest_of_two_runs_comes_first() -> None:
+    newer = interrupted({"h2": {}}, run="r2", began="2026-01-02T00:00:00+00:00")
+    found = find_unfinished({**newer, **interrupted({"h1": {}})})
+    assert found is not None
+    assert found.run == "r1"
+
+
+def test_a_record_that_cannot_be_read_is_no_record() -> None:
+    assert find_unfinished({"h1": replace(serving("h1"), pending='{"run":"r1","nonsense')}) is None

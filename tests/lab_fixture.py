@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -19,14 +20,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--s3", default="moto", help="the lab's S3 server: moto (quick) or ceph (strict)")
 
 
-@pytest.fixture(scope="session")
-def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
-    """Two web hosts, db and s3; tests leave every node up, connected and at full speed.
+@contextmanager
+def session_lab(config: pytest.Config, hosts: int, suffix: str = "") -> Iterator[Lab]:
+    """A lab for as long as the block lasts; `suffix` tells a session's second lab from its first.
 
     A session that was killed leaves its lab; the next `up` finds that the process in its name is gone and removes it.
     """
-    name = f"test-{os.getpid()}"
+    name = f"test-{os.getpid()}{suffix}"
     try:
-        yield Lab.up(name, hosts=2, s3=request.config.getoption("--s3"), say=_say)
+        yield Lab.up(name, hosts=hosts, s3=config.getoption("--s3"), say=_say)
     finally:
         Lab.remove(name)
+
+
+@pytest.fixture(scope="session")
+def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
+    """Two web hosts, db and s3; tests leave every node up, connected and at full speed."""
+    with session_lab(request.config, hosts=2) as lab:
+        yield lab

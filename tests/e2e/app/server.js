@@ -1,4 +1,5 @@
-// The smallest application that can be deployed: its health, and a way to be broken on purpose.
+// The smallest application that can be deployed: its health, WebSockets, and a way to be broken on purpose.
+const crypto = require('crypto');
 const http = require('http');
 const behaviour = require('./behaviour.json');
 
@@ -15,8 +16,27 @@ const server = http.createServer((request, response) => {
   }, probe ? 0 : behaviour.delay || 0);
 });
 server.keepAliveTimeout = 65000;
+
+// A WebSocket is told the release each second; whatever its client says is taken for a good-bye.
+const sockets = new Set();
+const frame = (opcode, payload) => Buffer.concat([Buffer.from([0x80 | opcode, payload.length]), payload]);
+const GOING_AWAY = frame(8, Buffer.from([1001 >> 8, 1001 & 255]));
+server.on('upgrade', (request, socket) => {
+  const key = `${request.headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`;
+  const accept = crypto.createHash('sha1').update(key).digest('base64');
+  socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n');
+  socket.write(`Sec-WebSocket-Accept: ${accept}\r\n\r\n`);
+  const tell = () => socket.write(frame(1, Buffer.from(process.env.RELEASE_ID)));
+  const telling = setInterval(tell, 1000);
+  tell();
+  const leave = () => { clearInterval(telling); socket.end(GOING_AWAY); };
+  sockets.add(leave);
+  socket.on('data', leave).on('end', leave).on('error', () => socket.destroy());
+  socket.on('close', () => { clearInterval(telling); sockets.delete(leave); });
+});
 server.listen(process.env.PORT, process.env.HOST);
 process.on('SIGINT', () => {
   server.close(() => process.exit(0));
   server.closeIdleConnections();
+  for (const leave of sockets) leave();
 });

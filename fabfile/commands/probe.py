@@ -21,7 +21,7 @@ state() { pm2_list | "$node" -e '
     console.log(p ? `${p[1]} ${p[2]} ${p[3]}` : "0 gone 0")' "$name"; }
 healthy() {
     local url="http://$address:$port$path"
-    answer=$(curl -sS --max-time "$limit" -w ' %{http_code}' "$url" 2>&1 | tr -d '\t\r\n') || return 1
+    answer=$(curl -sS --max-time "$answer_within" -w ' %{http_code}' "$url" 2>&1 | tr -d '\t\r\n') || return 1
     case "$(printf %s "$answer" | tr -d ' ')" in *"\"release\":\"$release\""*200) return 0 ;; *) return 1 ;; esac
 }
 check_process() {
@@ -106,7 +106,7 @@ def prove(
         port=port,
         release=release,
         path=health.path,
-        limit=health.request_timeout,
+        answer_within=health.request_timeout,
         patience=max(1, round(health.timeout)),
         stable=round(health.stable) if fresh else 0,
         expected="0" if fresh else "",

@@ -1,0 +1,70 @@
+"""Proving a slot against a small server and a PM2 that takes its time."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from fabfile.commands import probe
+from fabfile.config.schema import HealthSettings
+from fabfile.errors import RemoteError
+from fabfile.model.paths import Paths
+from fabfile.remote.local import LocalHost
+
+SLOW_PM2 = "setTimeout(() => console.log(%s), 1500);"
+
+
+class Healthy(BaseHTTPRequestHandler):
+    """The release r1 in the best of health."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b'{"release": "r1"}')
+
+    def log_message(self, format: str, *values: object) -> None:
+        """A test's output is its own."""
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Healthy) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server.server_address[1]
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def slow_pm2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Takes longer to list its one process than an answer of the application may take."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("PM2_HOME", raising=False)
+    (tmp_path / ".pm2").mkdir()
+    (tmp_path / ".pm2" / "pm2.pid").write_text(str(os.getpid()))
+    process = {"name": "shop-blue", "pid": 7, "pm2_env": {"status": "online", "restart_time": 0}}
+    (tmp_path / "pm2.js").write_text(SLOW_PM2 % json.dumps(json.dumps([process])))
+    return tmp_path / "pm2.js"
+
+
+def prove(folder: Path, port: int, pm2_js: Path, release: str) -> None:
+    health = HealthSettings.model_validate({"request_timeout": "1s", "timeout": "2s", "stable": "100ms"})
+    node = shutil.which("node") or "node"
+    LocalHost().run(probe.prove(Paths("shop", str(folder)), "blue", port, release, health, node, str(pm2_js)))
+
+
+def test_the_limit_of_an_answer_is_none_for_pm2(tmp_path: Path, port: int, slow_pm2: Path) -> None:
+    prove(tmp_path, port, slow_pm2, "r1")
+
+
+def test_another_release_than_the_deployed_one_is_not_healthy(tmp_path: Path, port: int, slow_pm2: Path) -> None:
+    with pytest.raises(RemoteError, match="not healthy after 2 s"):
+        prove(tmp_path, port, slow_pm2, "r2")

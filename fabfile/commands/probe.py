@@ -52,10 +52,12 @@ check_process
 [ "$pid" = "$first" ] || fail "$name was restarted while it was being watched" "$(evidence)"
 """
 
+# Not by SECONDS, which goes up with the clock's whole seconds: five of them may last only four.
 DRAIN = r"""
 open() { ss -Htn state established "sport = :$port" | wc -l; }
-deadline=$((SECONDS + patience))
-while [ "$(open)" -gt 0 ] && [ "$SECONDS" -lt "$deadline" ]; do sleep 0.2; done
+now() { date +%s%3N; }
+deadline=$(($(now) + patience))
+while [ "$(open)" -gt 0 ] && [ "$(now)" -lt "$deadline" ]; do sleep 0.2; done
 open
 """
 
@@ -116,4 +118,4 @@ def prove(
 
 def drain(port: int, patience: float) -> Script:
     """Wait until nobody is connected to the port any more, at most `patience` seconds; prints how many still are."""
-    return Script(bind(DRAIN, port=port, patience=max(1, round(patience))), timeout=patience + 30)
+    return Script(bind(DRAIN, port=port, patience=round(patience * 1000)), timeout=patience + 30)

@@ -1,11 +1,13 @@
-"""Proving a slot against a small server and a PM2 that takes its time."""
+"""Proving a slot against a small server and a PM2 that takes its time; draining one that somebody stays in."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
+import socket
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -68,3 +70,18 @@ def test_the_limit_of_an_answer_is_none_for_pm2(tmp_path: Path, port: int, slow_
 def test_another_release_than_the_deployed_one_is_not_healthy(tmp_path: Path, port: int, slow_pm2: Path) -> None:
     with pytest.raises(RemoteError, match="not healthy after 2 s"):
         prove(tmp_path, port, slow_pm2, "r2")
+
+
+def test_whoever_stays_is_given_the_whole_drain_limit(port: int) -> None:
+    # Late in a second of the clock, where a limit in its whole seconds is over at once.
+    time.sleep((0.9 - time.time()) % 1)
+    with socket.create_connection(("127.0.0.1", port)):
+        drained = LocalHost().run(probe.drain(port, 1.0))
+    assert drained.seconds >= 1.0
+    assert drained.stdout.strip() == "1"
+
+
+def test_a_slot_that_nobody_uses_is_drained_at_once(port: int) -> None:
+    drained = LocalHost().run(probe.drain(port, 10.0))
+    assert drained.seconds < 5.0
+    assert drained.stdout.strip() == "0"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
 
@@ -15,11 +16,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    chosen = config.getoption("--seed")
-    config.stash[SEED] = random.SystemRandom().randrange(1_000_000_000) if chosen is None else chosen
+    given = getattr(config, "workerinput", {}).get("seed", config.getoption("--seed"))
+    config.stash[SEED] = random.SystemRandom().randrange(1_000_000_000) if given is None else given
     # Hypothesis reads this option, and would otherwise choose a seed of its own.
     if config.getoption("--hypothesis-seed", None) is None:
         config.option.hypothesis_seed = str(config.stash[SEED])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Hand the seed to a worker process of pytest-xdist, which would otherwise choose one of its own."""
+    node.workerinput["seed"] = node.config.stash[SEED]
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

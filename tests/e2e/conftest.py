@@ -9,6 +9,7 @@ import pytest
 
 from fabfile.lab.lab import Lab
 from tests.e2e.project import Project
+from tests.e2e.stored import sql, upload
 from tests.e2e.visitor import Visitor
 
 
@@ -23,10 +24,27 @@ def project(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proj
 
 @pytest.fixture
 def first(project: Project) -> str:
-    """A release that is live on every host when the test begins; its id."""
-    release = project.build("1.0.0")
+    """A release that is live on every host when the test begins: the one it finds, mended, or a new one; its id."""
+    release = project.sound() or project.build("1.0.0")
     project.inv("deploy", f"--release={release}")
     return release
+
+
+@pytest.fixture
+def saved(project: Project, first: str) -> Iterator[int]:
+    """A backup's number, taken when the table held 1 and 2 and the note said `old`; everything has moved on since."""
+    sql(project, "drop table if exists journey; create table journey (id int primary key)")
+    sql(project, "insert into journey values (1), (2)")
+    upload(project, "old")
+    number = int(project.inv("backup", "--json").document["number"])
+    sql(project, "delete from journey; insert into journey values (3)")
+    upload(project, "new")
+    yield number
+    sql(project, "drop table if exists journey")
+    for name in sql(project, "select datname from pg_database where datname like 'app_%'").split():
+        sql(project, f'drop database "{name}"', "postgres")
+    for host in project.lab.hosts:
+        project.lab.execute(host, "bash", "-c", "rm -rf /var/app/small/.shared.*")
 
 
 @pytest.fixture

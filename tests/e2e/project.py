@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import shutil
@@ -50,6 +51,10 @@ class Project:
             shutil.copy(ROOT / name, folder / name)
         (folder / "hosts").mkdir()
         self.environment = {**os.environ, **lab.environment, "DEPLOYMENT_ENV": "test", "NO_COLOR": "1"}
+        # Each command would compile the whole product anew.
+        self.environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        self._builds = 0
+        self._sound: set[str] = set()
         self.configure()
 
     def configure(self, **changes: Any) -> None:
@@ -71,13 +76,22 @@ class Project:
         (self.folder / "hosts" / "test.yml").write_text(yaml.safe_dump({**settings, **changes}))
 
     def build(self, version: str, **behaviour: Any) -> str:
-        """Build a release of the small application that behaves like this; its id."""
+        """Build a release of the small application that behaves like this; its id, which no earlier build has."""
+        self._builds += 1
         source = self.folder / "app"
         shutil.rmtree(source, ignore_errors=True)
         shutil.copytree(Path(__file__).with_name("app"), source)
-        (source / "package.json").write_text(json.dumps({"name": "small", "version": version}))
+        (source / "package.json").write_text(json.dumps({"name": "small", "version": version, "build": self._builds}))
         (source / "behaviour.json").write_text(json.dumps(behaviour))
-        return str(self.inv("build", "--json").document["id"])
+        release = str(self.inv("build", "--json").document["id"])
+        if not behaviour:
+            self._sound.add(release)
+        return release
+
+    def sound(self) -> str | None:
+        """The release that behaves well and answers on every host now; None where there is none."""
+        found = {_answering(self.lab.address(host)) for host in self.lab.hosts}
+        return found.pop() if len(found) == 1 and found <= self._sound else None
 
     def inv(self, *words: str, expect: int = 0) -> Done:
         """Run one command to its end; its exit code must be the expected one."""
@@ -126,3 +140,16 @@ class Project:
         )
         for host in self.lab.hosts:
             self.lab.execute(host, "bash", "-c", script)
+
+
+def _answering(address: str) -> str | None:
+    """The release that visitors of this address get; None where they get none."""
+    connection = http.client.HTTPConnection(address, timeout=5)
+    try:
+        connection.request("GET", "/")
+        release: str = json.loads(connection.getresponse().read())["release"]
+        return release
+    except (OSError, http.client.HTTPException, ValueError, KeyError):
+        return None
+    finally:
+        connection.close()

@@ -1,4 +1,4 @@
-"""Backups and the way back to one: files and database together, or nothing at all."""
+"""The way back to a backup: files and database together, or nothing at all."""
 
 from __future__ import annotations
 
@@ -6,62 +6,14 @@ import http.client
 import random
 import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
 from tests.e2e.project import Project
+from tests.e2e.stored import sql, state, untouched
 from tests.e2e.visitor import Visitor
 
 pytestmark = pytest.mark.lab
-
-
-def sql(project: Project, statement: str, database: str = "app") -> str:
-    """What PostgreSQL answers."""
-    words = ("psql", "-v", "ON_ERROR_STOP=1", "-qAt", "-d", database, "-c", statement)
-    return project.lab.execute("db", *words, user="postgres").strip()
-
-
-def upload(project: Project, text: str) -> None:
-    """What users left on each host."""
-    for host in project.lab.hosts:
-        file = "/var/app/small/shared/uploads/note.txt"
-        project.lab.execute(host, "bash", "-c", f"echo {text}-{host} > {file}", user="deploy")
-
-
-def state(project: Project) -> object:
-    """All that a restore may change, by looking: rows, files, live releases, databases."""
-    notes = [
-        project.lab.execute(host, "bash", "-c", "cat /var/app/small/shared/uploads/note.txt; ls -A /var/app/small")
-        for host in project.lab.hosts
-    ]
-    databases = sql(project, "select datname, datallowconn from pg_database order by 1")
-    return sql(project, "select * from journey order by 1"), notes, databases, project.live()
-
-
-@pytest.fixture
-def saved(project: Project, first: str) -> Iterator[int]:
-    """A backup's number, taken when the table held 1 and 2 and the note said `old`; everything has moved on since."""
-    sql(project, "drop table if exists journey; create table journey (id int primary key)")
-    sql(project, "insert into journey values (1), (2)")
-    upload(project, "old")
-    number = int(project.inv("backup", "--json").document["number"])
-    sql(project, "delete from journey; insert into journey values (3)")
-    upload(project, "new")
-    yield number
-    sql(project, "drop table if exists journey")
-    for name in sql(project, "select datname from pg_database where datname like 'app_%'").split():
-        sql(project, f'drop database "{name}"', "postgres")
-    for host in project.lab.hosts:
-        project.lab.execute(host, "bash", "-c", "rm -rf /var/app/small/.shared.*")
-
-
-@contextmanager
-def untouched(project: Project) -> Iterator[None]:
-    before = state(project)
-    yield
-    assert state(project) == before
 
 
 def test_a_rollback_to_a_backup_brings_rows_and_files_back_and_keeps_what_was_there(
@@ -161,68 +113,3 @@ def test_a_backup_that_does_not_exist_and_a_missing_confirmation_change_nothing(
         unconfirmed = project.inv("rollback", f"--backup={saved}", expect=3)
     assert "there is no backup 999" in missing.err
     assert "--yes" in unconfirmed.err
-
-
-def test_a_dump_that_dies_leaves_no_backup(project: Project, first: str, saved: int) -> None:
-    sql(project, "create table journey_big as select i, repeat(md5(i::text), 20) t from generate_series(1, 400000) i")
-    before = project.inv("backup.list", "--json").document
-    try:
-        process = project.start("backup")
-        killed = ""
-        while not killed and process.poll() is None:
-            killed = project.lab.execute("db", "bash", "-c", "pkill -KILL -x pg_dump && echo killed; true").strip()
-        out, err = process.communicate(timeout=120)
-    finally:
-        sql(project, "drop table journey_big")
-    assert killed == "killed"
-    assert process.returncode == 1, out + err
-    assert "HINT" in err
-    assert project.inv("backup.list", "--json").document == before
-
-
-def test_an_interrupted_backup_is_not_listed(project: Project, first: str, saved: int) -> None:
-    sql(project, "create table journey_big as select i, repeat(md5(i::text), 20) t from generate_series(1, 400000) i")
-    before = project.inv("backup.list", "--json").document
-    try:
-        process = project.start("backup")
-        while not project.lab.execute("db", "bash", "-c", "pgrep -x pg_dump; true").strip() and process.poll() is None:
-            pass
-        done = project.interrupt(process)
-    finally:
-        sql(project, "drop table journey_big")
-    assert done.code == 130, done.text
-    assert project.inv("backup.list", "--json").document == before
-    assert project.lab.execute("db", "bash", "-c", "pgrep -x pg_dump; true").strip() == ""
-
-
-def test_an_unreachable_store_fails_a_backup_and_a_deploy_that_wants_one(
-    project: Project, first: str, saved: int
-) -> None:
-    second = project.build("2.0.1")
-    backup = {"bucket": "backups", "prefix": "other", "endpoint": "env:S3_ENDPOINT", "before_deploy": True}
-    project.configure(backup=backup)
-    project.lab.cut("s3")
-    try:
-        with untouched(project):
-            failed = project.inv("backup", expect=1)
-            refused = project.inv("deploy", f"--release={second}", expect=6)
-            assert "stopped at" not in project.inv("status").out
-    finally:
-        project.lab.heal("s3")
-        project.configure()
-    for done in (failed, refused):
-        assert project.lab.environment["S3_ENDPOINT"] in done.err
-        assert "HINT" in done.err
-
-
-def test_a_deploy_takes_a_backup_first_where_the_environment_wants_it(project: Project, first: str, saved: int) -> None:
-    second = project.build("2.0.2")
-    backup = {"bucket": "backups", "prefix": "wanted", "endpoint": "env:S3_ENDPOINT", "before_deploy": True}
-    project.configure(backup=backup)
-    try:
-        project.inv("deploy", f"--release={second}")
-        listed = project.inv("backup.list", "--json").document
-    finally:
-        project.configure()
-    assert [point["reason"] for point in listed] == [f"before deploy of {second}"]
-    assert listed[0]["release"] == first

@@ -9,10 +9,8 @@ import json
 import os
 import pwd
 import shlex
-import signal
 import socket
 import stat
-import subprocess
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -27,13 +25,12 @@ from fabfile.artifact import source as sources
 from fabfile.artifact.archive import ARCHIVE, manifest_path
 from fabfile.errors import BadInput, TurnoutError
 from fabfile.model.release import FORMAT, Manifest, ReleaseFile, ReleaseLink, release_id, unsafe_path, unsafe_target
+from fabfile.remote import local_command
 
 COMMAND_TIMEOUT = 900.0
 """Seconds that one build command may take."""
 
 LEVEL = 3
-SHOWN = 40
-"""Lines of a failed command's output that are shown."""
 
 NPM_NOTE = "node_modules/.package-lock.json"
 """npm's note to itself; it names the registry that was used, so that equal releases would differ."""
@@ -80,32 +77,12 @@ def build(
 
 
 def run_command(words: Sequence[str], folder: Path, timeout: float = COMMAND_TIMEOUT) -> None:
-    """Run one command in `folder`; its whole process group ends with it, with `timeout` (seconds) or with Ctrl-C."""
-    line = shlex.join(words)
-    with tempfile.TemporaryFile() as output:
-        try:
-            process = subprocess.Popen(
-                words,
-                cwd=folder,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise BadInput(f"cannot run `{line}`: {error.strerror}", f"install {words[0]} on this machine") from error
-        ended = f"did not end within {timeout:.0f} s and was killed"
-        try:
-            status = process.wait(timeout)
-            ended = f"ended with status {status}"
-        except subprocess.TimeoutExpired:
-            status = -signal.SIGKILL
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-        if status:
-            raise TurnoutError(f"build command `{line}` {ended}", "run it in the source directory", _tail(output))
+    """Run one build command in `folder` for at most `timeout` seconds. Raises TurnoutError when it fails."""
+    ended = local_command.run(words, folder, timeout)
+    if ended.failed:
+        raise TurnoutError(
+            f"build command `{shlex.join(words)}` {ended.how}", "run it in the source directory", ended.lines
+        )
 
 
 def pack(tree: Path, tar: BinaryIO) -> tuple[tuple[ReleaseFile, ...], tuple[ReleaseLink, ...]]:
@@ -211,8 +188,3 @@ def _identity(tree: Path) -> tuple[str, str]:
         raise BadInput("package.json is not JSON with a name and a version", "run `npm init` there") from error
     release_id(str(version), (), ())
     return str(name), str(version)
-
-
-def _tail(output: BinaryIO) -> list[str]:
-    output.seek(max(0, output.seek(0, os.SEEK_END) - (1 << 16)))
-    return output.read().decode(errors="replace").splitlines()[-SHOWN:]

@@ -1,11 +1,16 @@
-"""`inv lock.status` and `inv lock.release`: who holds the hosts, and how to take a dead run's hold away."""
+"""`inv lock.*`: who holds the hosts, how to hold them by hand, and how to take a hold away."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 
+from fabfile.errors import BadInput
 from fabfile.ui.reporter import Reporter
-from fabfile.verb import ENV, JSON, YES, verb
+from fabfile.verb import ENV, JSON, YES, duration, verb
+
+LONGEST_REASON = 200
+LONGEST = 90 * 86400
+"""Seconds that a lock by hand may last: a forgotten one ends by itself."""
 
 
 @verb(help={"env": ENV, "json": JSON})
@@ -20,9 +25,43 @@ def status(reporter: Reporter, env: str | None = None, json: bool = False) -> No
         reporter.table(("HOST", "HOLDER", "REASON", "RUN", "ENDS IN"), rows, document, "nobody holds a lock")
 
 
+@verb(
+    help={
+        "env": ENV,
+        "reason": "what for, on one line; whoever is refused reads it",
+        "expires": "when the lock ends by itself, such as 2h or 7d",
+        "yes": YES,
+        "json": JSON,
+    }
+)
+def acquire(
+    reporter: Reporter,
+    env: str | None = None,
+    reason: str = "",
+    expires: str = "12h",
+    yes: bool = False,
+    json: bool = False,
+) -> None:
+    """Lock every host by hand: runs are refused with the reason until it expires or inv lock.release."""
+    import os
+
+    from fabfile.config.nesting import refuse_within_hook
+    from fabfile.engine.lease import BY_HAND, take
+    from fabfile.session import opened
+
+    reason, seconds = _reason(reason), _lifetime(expires)
+    refuse_within_hook(os.environ)
+    with opened(env, reporter) as session:
+        session.confirm(yes, f"Every run on {session.name} is about to be refused.")
+        run, hosts = f"{BY_HAND}{session.run_id}", session.environment.run_hosts
+        take(session.fleet, hosts, session.paths, run, session.holder, reason, seconds)
+        document = {"run": run, "holder": session.holder, "reason": reason, "hosts": list(hosts), "seconds": seconds}
+        reporter.answer(f"{', '.join(hosts)} are locked for {expires}: {reason}; end it: inv lock.release", document)
+
+
 @verb(help={"env": ENV, "yes": YES, "json": JSON})
 def release(reporter: Reporter, env: str | None = None, yes: bool = False, json: bool = False) -> None:
-    """Take the lock away from a run that is dead; if it is not, its next step is refused by the hosts."""
+    """End a lock that was taken by hand, or take it from a dead run; one that lives has its next step refused."""
     from fabfile.commands.lease import break_lease
     from fabfile.session import opened
 
@@ -31,3 +70,23 @@ def release(reporter: Reporter, env: str | None = None, yes: bool = False, json:
         hosts = session.environment.run_hosts
         session.fleet.each(hosts, lambda host: host.run(break_lease(session.paths)))
         reporter.answer(f"no lock is held on {', '.join(hosts)}", {"released": list(hosts)})
+
+
+def _reason(text: str) -> str:
+    """The reason, fit for one line of the lease. Raises BadInput."""
+    reason = text.strip()
+    if not reason:
+        raise BadInput("a lock by hand wants a reason", 'write --reason="database move"')
+    if not reason.isprintable():
+        raise BadInput("--reason holds a line break or a control character", "write the reason on one line, as text")
+    if len(reason) > LONGEST_REASON:
+        raise BadInput(f"--reason has {len(reason)} characters, {LONGEST_REASON} are the most", "shorten the reason")
+    return reason
+
+
+def _lifetime(expires: str) -> int:
+    """Whole seconds. Raises BadInput."""
+    seconds = duration(expires, "--expires")
+    if not 1 <= seconds <= LONGEST:
+        raise BadInput(f"--expires={expires}: a lock by hand lasts from 1s to 90d", "write --expires=12h")
+    return round(seconds)

@@ -18,6 +18,8 @@ from fabfile.remote.port import Host
 TTL = 120
 """Seconds after which a lease without a heartbeat may be taken over."""
 HEARTBEAT = 20.0
+BY_HAND = "manual-"
+"""How the run id of a lease begins that somebody took by hand: nobody keeps it alive, it just ends."""
 
 
 @contextlib.contextmanager
@@ -32,7 +34,7 @@ def held(
     told = False
     while True:
         try:
-            tokens = _acquire(fleet, hosts, paths, run, holder, reason)
+            tokens = take(fleet, hosts, paths, run, holder, reason, TTL, process_identity.mine())
             break
         except Locked as error:
             if time.monotonic() >= deadline:
@@ -52,11 +54,19 @@ def held(
             _give_back(fleet, tokens, paths, run)
 
 
-def _acquire(fleet: Fleet, hosts: tuple[str, ...], paths: Paths, run: str, holder: str, reason: str) -> dict[str, int]:
+def take(
+    fleet: Fleet, hosts: tuple[str, ...], paths: Paths, run: str, holder: str, reason: str, ttl: int, process: str = ""
+) -> dict[str, int]:
+    """Take the lease on all hosts or none, for `ttl` seconds without a heartbeat, and return their fencing tokens.
+
+    `process` is the holder's own, if the lease ends with it: from one that died on this machine it is taken at once.
+
+    Raises Locked, naming the holder; FleetError when a host does not answer.
+    """
     tokens: dict[str, int] = {}
 
     def attempt(host: Host, dead: str = "") -> int | dict[str, str]:
-        script = lease.acquire(paths, run, holder, reason, TTL, process_identity.mine(), dead)
+        script = lease.acquire(paths, run, holder, reason, ttl, process, dead)
         return lease.parse_acquired(host.run(script).stdout)
 
     def take(host: Host) -> None:
@@ -66,11 +76,7 @@ def _acquire(fleet: Fleet, hosts: tuple[str, ...], paths: Paths, run: str, holde
         if isinstance(answer, int):
             tokens[host.name] = answer
             return
-        raise Locked(
-            f"{host.name} is locked by {answer.get('holder')} for: {answer.get('reason')}",
-            f"wait (its lease ends {answer.get('remaining')} s after its last sign of life), use --lock-wait=10m, "
-            f"or if that run is dead: inv lock.release",
-        )
+        raise _locked(host.name, answer)
 
     # The first host in sorted order decides between two operators; nobody waits while holding, so nobody deadlocks.
     first, rest = sorted(hosts)[:1], sorted(hosts)[1:]
@@ -83,6 +89,19 @@ def _acquire(fleet: Fleet, hosts: tuple[str, ...], paths: Paths, run: str, holde
         failures = getattr(error, "failures", ())
         raise next((f for f in failures if isinstance(f, Locked)), error) from None
     return tokens
+
+
+def _locked(host: str, lease: Mapping[str, str]) -> Locked:
+    fact = f"{host} is locked by {lease.get('holder')} for: {lease.get('reason')}"
+    remaining = lease.get("remaining", "0")
+    if lease.get("run", "").startswith(BY_HAND):
+        until = time.strftime("%Y-%m-%d %H:%M %Z", time.localtime(time.time() + int(remaining)))
+        return Locked(f"{fact} (until {until})", "ask them, or wait; to end it by hand: inv lock.release")
+    return Locked(
+        fact,
+        f"wait (its lease ends {remaining} s after its last sign of life), use --lock-wait=10m, "
+        f"or if that run is dead: inv lock.release",
+    )
 
 
 def _beat(host: Host, token: int, paths: Paths, stop: threading.Event) -> None:

@@ -133,6 +133,7 @@ def steps(session: Session, target: Target) -> list[Step]:
     plan = target.plan
     table: list[Step] = [
         record.begin(target),
+        *session.hooks("pre-rollback" if plan.verb == "rollback" else "pre-deploy", target),
         *([recovery.backup(session.recovery, target)] if plan.backup else []),
         release.upload(target),
         release.unpack(target),
@@ -142,7 +143,9 @@ def steps(session: Session, target: Target) -> list[Step]:
         process.prove(target),
         traffic.reach(target),
         traffic.site(target),
+        *session.hooks("pre-switch", target),
         *moves(target),
+        *session.hooks("post-switch", target),
         *([] if plan.rollout.hold else [traffic.drain(target), process.settle(target)]),
     ]
     return [step for step in table if step.hosts]

@@ -76,21 +76,24 @@ def steps(session: Session, target: Target) -> list[Step]:
     """The steps of a rollback of any kind, whether it begins now or goes on."""
     if target.plan.point is not None:
         return restore_steps(session, target, session.recovery.catalogue.find(str(target.plan.point)))
-    return quick_steps(target) if target.plan.kind == "back" else deploy_steps(session, target)
+    return quick_steps(session, target) if target.plan.kind == "back" else deploy_steps(session, target)
 
 
-def quick_steps(target: Target) -> list[Step]:
+def quick_steps(session: Session, target: Target) -> list[Step]:
     """Back to the other slot, from top to bottom."""
     from fabfile.steps import process, record, traffic
 
     table: list[Step] = [
         record.begin(target),
+        *session.hooks("pre-rollback", target),
         process.start(target),
         process.prove(target),
         traffic.reach(target),
         traffic.site(target),
+        *session.hooks("pre-switch", target),
         traffic.switch(target),
         traffic.confirm(target),
+        *session.hooks("post-switch", target),
         traffic.drain(target),
         process.settle(target),
     ]
@@ -106,6 +109,7 @@ def restore_steps(session: Session, target: Target, point: RecoveryPoint) -> lis
     files = point.files(target.first_app) is not None
     table: list[Step] = [
         record.begin(target),
+        *session.hooks("pre-rollback", target),
         *([recovery.load_database(scope, target, point)] if database else []),
         *([recovery.load_files(scope, target, point)] if files else []),
         release.upload(target),

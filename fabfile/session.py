@@ -20,14 +20,16 @@ from fabfile.artifact.kept import fetch_kept
 from fabfile.commands.observe import observe, parse
 from fabfile.commands.release import end, mark_bad
 from fabfile.config.load import choose, load
+from fabfile.config.nesting import refuse_within_hook
 from fabfile.config.schema import Environment
 from fabfile.config.sources import Sources, resolve_all
 from fabfile.database.port import Database
 from fabfile.engine.lease import held
 from fabfile.engine.run import Run
-from fabfile.engine.runner import Aftermath, carry_out, take_back
+from fabfile.engine.runner import Aftermath, carry_out, follow_up, take_back
 from fabfile.engine.step import Step
-from fabfile.errors import BadInput, FleetError, RemoteError, TurnoutError
+from fabfile.errors import BadInput, FleetError, Held, RemoteError, TurnoutError
+from fabfile.model.hook import Point
 from fabfile.model.observed import Observed
 from fabfile.model.paths import Paths
 from fabfile.model.plan import Plan
@@ -44,6 +46,7 @@ from fabfile.remote.port import Host
 from fabfile.remote.read_only import ReadOnlyHost
 from fabfile.remote.ssh import SshHost
 from fabfile.rendering import configuration_digest
+from fabfile.steps.hooks import Occasion, hooks
 from fabfile.steps.target import Target
 from fabfile.ui.reporter import Reporter
 
@@ -171,6 +174,7 @@ class Session:
     @contextmanager
     def lease(self, verb: str, reason: str, wait: float, hosts: Iterable[str] | None = None) -> Iterator[Run]:
         """Hold the lease on these hosts (default: all that take part in runs) for one run."""
+        refuse_within_hook(os.environ)
         names = tuple(self.environment.run_hosts if hosts is None else hosts)
         with held(self.fleet, names, self.paths, self.run_id, self.holder, reason, wait, self.reporter.emit) as tokens:
             yield Run(self.run_id, verb, self.fleet, self.paths, tokens, self.reporter.emit, self.connect)
@@ -248,8 +252,37 @@ class Session:
     def carry_out(
         self, steps: Sequence[Step], closing: Sequence[Step], run: Run, target: Target, already: Sequence[Step] = ()
     ) -> None:
-        """Run the steps; after an undo, look again and compare with `target.before`. See `engine.runner.carry_out`."""
-        carry_out(steps, closing, run, self._aftermath(run, target), already)
+        """Run the steps, and the hooks that follow; after an undo, look again and compare with `target.before`.
+
+        See `engine.runner.carry_out`.
+        """
+        rollback = target.plan.verb == "rollback"
+        try:
+            carry_out(steps, closing, run, self._aftermath(run, target), already)
+        except Held:
+            raise
+        except TurnoutError:
+            follow_up(self.hooks("rollback-failed" if rollback else "deploy-failed", target), run)
+            raise
+        if closing:
+            follow_up(self.hooks("post-rollback" if rollback else "post-deploy", target), run)
+
+    def hooks(self, point: Point, target: Target) -> list[Step]:
+        """The team's own commands at this point of a run."""
+        plan = target.plan
+        occasion = Occasion(
+            self.environment,
+            self.name,
+            target.run,
+            plan.verb,
+            plan.release,
+            plan.previous_release,
+            tuple(app.host for app in plan.apps),
+            tuple(web.host for web in plan.webs),
+            PROJECT,
+            os.environ,
+        )
+        return hooks(point, occasion)
 
     def take_back(self, steps: Sequence[Step], run: Run, target: Target) -> None:
         """Undo steps of a run that has not ended. See `engine.runner.take_back`."""

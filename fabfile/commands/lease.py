@@ -103,6 +103,8 @@ journal() {
         "$(date -u +%FT%TZ)" "$run" "$verb" "$step" "$1" "$token" >> "$state/journal.jsonl" &&
         sync "$state/journal.jsonl"
 }
+# A time-out ends the step; this shell stays to write that down, and until what ignores SIGTERM has been killed.
+trap : TERM
 journal "$begin" || [ "$begin" = undo ] || fail "the journal cannot be written, so the step was not started"
 cd /
 set +e

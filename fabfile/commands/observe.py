@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from fabfile.commands.pm2 import PM2, parse_list
 from fabfile.commands.shell import bind
+from fabfile.model.hook import AFTERMATH
 from fabfile.model.observed import SLOTS, HistoryEntry, LastRun, Lease, Observed, Process, Slot, SlotState
 from fabfile.model.paths import Paths
 from fabfile.model.script import Script
@@ -183,9 +184,10 @@ def _json_lines(text: str) -> list[dict[str, str]]:
 
 def _last_run(text: str) -> LastRun | None:
     entries = _json_lines(text)
-    if not entries:
+    # Hooks after a run neither end it nor leave it unfinished.
+    last = next((e for e in reversed(entries) if e.get("step", "").partition(".")[0] not in AFTERMATH), None)
+    if last is None:
         return None
-    last = entries[-1]
     return LastRun(last.get("run", ""), last.get("verb", ""), last.get("step", ""), last.get("event", ""))
 
 

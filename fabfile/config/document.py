@@ -170,7 +170,8 @@ class _Reader:
             return None
         kind = key.tag.removeprefix(_TAG)
         name = str(key.value)
-        if kind in _READS_AS:
+        # `on` is a key of hooks, kept as it is written; only YAML 1.1 takes the word for a boolean.
+        if kind in _READS_AS and name != "on":
             self.faults.append(Fault(_line(key), (*path, name), f"this key reads as {_READS_AS[kind]}; quote it"))
         self.lines.setdefault((*path, name), _line(key))
         return self._text(name, (*path, name))

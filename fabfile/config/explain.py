@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import get_args, get_origin
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from fabfile.config.document import Document, Fault, KeyPath
@@ -106,15 +107,20 @@ def _keys_at(path: KeyPath) -> list[str]:
     named = False
     for part in path:
         if named:
-            # A name below a dict such as `hosts`, not a key of the section that stands there.
+            # A name below a dict such as `hosts` or a place in a list, not a key of the section that stands there.
             named = False
             continue
-        annotation = section.model_fields[str(part)].annotation
-        section, named = _section(annotation), get_origin(annotation) is dict
-    return list(section.model_fields)
+        annotation = _fields(section)[str(part)].annotation
+        section, named = _section(annotation), get_origin(annotation) in (dict, tuple)
+    return list(_fields(section))
+
+
+def _fields(section: type[BaseModel]) -> dict[str, FieldInfo]:
+    """The section's keys as they are written."""
+    return {field.alias or name: field for name, field in section.model_fields.items()}
 
 
 def _section(annotation: object) -> type[BaseModel]:
-    """The model inside `Model`, `Model | None` or `dict[str, Model]`."""
+    """The model inside `Model`, `Model | None`, `dict[str, Model]` or `tuple[Model, ...]`."""
     models = (kind for kind in (annotation, *get_args(annotation)) if isinstance(kind, type))
     return next(kind for kind in models if issubclass(kind, BaseModel))

@@ -10,6 +10,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from fabfile.config.values import (
     Address,
+    CommandWords,
     Duration,
     Endpoint,
     HostName,
@@ -25,6 +26,7 @@ from fabfile.config.values import (
     UrlPath,
     VariableName,
 )
+from fabfile.model.hook import Point
 
 Role = Literal["web", "app", "db"]
 
@@ -153,6 +155,45 @@ class ReleaseSettings(Section):
     """How long a host waits, after it switched, to be told over a new connection that it may stay so."""
 
 
+class Hook(Section):
+    """One command of the team; what it did is not taken back, and nothing that it started outlives it."""
+
+    command: CommandWords
+    """A program and its arguments, each a word of its own; no shell reads them. TURNOUT_* variables tell of the run."""
+    on: Literal["operator", "first", "app", "web"] = "operator"
+    """Where it runs: `operator` here in the project, `first` the first app host, `app` or `web` every such host."""
+    timeout: Duration = 60.0
+    """How long it may take before it is killed with everything that it started."""
+
+
+class Hooks(Section):
+    """The team's own commands at points of a run; each point takes a list, run in its order."""
+
+    model_config = ConfigDict(alias_generator=lambda name: name.replace("_", "-"))
+
+    pre_deploy: tuple[Hook, ...] = ()
+    """Before anything else of a deploy; a failure stops it."""
+    pre_switch: tuple[Hook, ...] = ()
+    """When the new release is healthy and traffic is about to move; a failure undoes the run."""
+    post_switch: tuple[Hook, ...] = ()
+    """When traffic has moved and the old release still runs; a failure undoes the run."""
+    post_deploy: tuple[Hook, ...] = ()
+    """After a deploy; a failure is told and changes nothing."""
+    deploy_failed: tuple[Hook, ...] = ()
+    """After a deploy that did not succeed, when it has been undone; a failure is told and changes nothing."""
+    pre_rollback: tuple[Hook, ...] = ()
+    """Before anything else of a rollback; a failure stops it."""
+    post_rollback: tuple[Hook, ...] = ()
+    """After a rollback; a failure is told and changes nothing."""
+    rollback_failed: tuple[Hook, ...] = ()
+    """After a rollback that did not succeed, when it has been undone; a failure is told and changes nothing."""
+
+    def at(self, point: Point) -> tuple[Hook, ...]:
+        """The commands at this point."""
+        found: tuple[Hook, ...] = getattr(self, point.replace("-", "_"))
+        return found
+
+
 class BuildSettings(Section):
     """How `inv build` makes a release."""
 
@@ -214,6 +255,7 @@ class Environment(Section):
     health: HealthSettings = HealthSettings()
     site: SiteSettings = SiteSettings()
     gates: GatesSettings = GatesSettings()
+    hooks: Hooks = Hooks()
     env: dict[VariableName, PlainText] = {}
     """Plain variables of the application."""
     secrets: dict[VariableName, Sourced] = {}

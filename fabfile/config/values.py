@@ -53,6 +53,12 @@ def _relative(value: str) -> str:
     return value
 
 
+def _program_first(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not re.fullmatch(r"[^-=][^=]*", value[0]):
+        raise ValueError("expected a program first, and its arguments as further words, such as [npm, run, notify]")
+    return value
+
+
 def _no_control_characters(value: str) -> str:
     if re.search(r"[\x00-\x1f\x7f]", value):
         raise ValueError("control characters and line breaks are not allowed here")
@@ -103,6 +109,9 @@ UrlPath = Annotated[
     str, Matching(r"^/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*$", "a URL path that begins with '/', such as /api/health")
 ]
 PlainText = Annotated[str, AfterValidator(_no_control_characters)]
+
+CommandWords = Annotated[tuple[PlainText, ...], Field(min_length=1), AfterValidator(_program_first)]
+"""A program and its arguments, each exactly one word."""
 
 Sourced = Annotated[
     str, Matching(r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$", "env:NAME or file:PATH, never the value itself")

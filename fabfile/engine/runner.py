@@ -89,6 +89,20 @@ def _take_back(started: Sequence[Step], run: Run, aftermath: Aftermath, failed: 
     return problems
 
 
+def follow_up(steps: Sequence[Step], run: Run) -> None:
+    """Do steps that come after the outcome and never change it: one that fails is told, and the next one follows."""
+    for step in steps:
+        try:
+            _do(step, run)
+        except KeyboardInterrupt:
+            run.emit(Note(f"{step.name} was interrupted; the outcome of {run.verb} stands"))
+            return
+        except Exception as error:
+            fact, details = (error.fact, error.details) if isinstance(error, TurnoutError) else (repr(error), ())
+            for line in (f"{step.name} failed, the outcome of {run.verb} stands: {fact}", *details):
+                run.emit(Note(line))
+
+
 def _close(closing: Sequence[Step], run: Run) -> None:
     for step in closing:
         try:

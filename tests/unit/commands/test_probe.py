@@ -60,7 +60,9 @@ def slow_pm2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def prove(folder: Path, port: int, pm2_js: Path, release: str) -> None:
     health = HealthSettings.model_validate({"request_timeout": "1s", "timeout": "2s", "stable": "100ms"})
     node = shutil.which("node") or "node"
-    LocalHost().run(probe.prove(Paths("shop", str(folder)), "blue", port, release, health, node, str(pm2_js)))
+    LocalHost().run(
+        probe.prove(Paths("shop", str(folder)), "blue", "127.0.0.1", port, release, health, node, str(pm2_js))
+    )
 
 
 def test_the_limit_of_an_answer_is_none_for_pm2(tmp_path: Path, port: int, slow_pm2: Path) -> None:

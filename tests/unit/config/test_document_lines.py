@@ -110,7 +110,7 @@ def test_plain_scalars_are_read_as_yaml_says_but_dates_stay_text(text: str, valu
         ('a: "\\UFFFFFFFF"\n', "1: a \\U escape names no Unicode character"),
         ('\na: "\\ud800"\n', "2: a: a \\u escape names half a character"),
         ("a: 1\nb:\n  a: 2\n  a: 3\n", "4: b.a: this key is already on line 3; remove one"),
-        ("a:\n  on: 1\n", "2: a.on: this key reads as true or false; quote it"),
+        ("a:\n  no: 1\n", "2: a.no: this key reads as true or false; quote it"),
         ("a:\n  10: 1\n", "2: a.10: this key reads as a number; quote it"),
         ("a:\n  {b: c}: d\n", "2: a: a key must be text; quote values that begin with { or ["),
         ("a:\n  - !x y\n", "2: a[0]: `!` tags are not allowed; quote the value if the `!` belongs to it"),

@@ -45,6 +45,13 @@ def test_lists_become_tuples_and_durations_seconds(tmp_path: Path) -> None:
     assert (environment.health.timeout, environment.health.stable) == (120.0, 0.5)
 
 
+def test_hooks_are_written_with_dashes_and_with_on_as_a_plain_word(tmp_path: Path) -> None:
+    write(tmp_path, SMALLEST + "hooks:\n  pre-deploy:\n    - {command: [a, b c]}\n    - {command: [d], on: web}\n")
+    first, second = load("x", tmp_path).hooks.at("pre-deploy")
+    assert (first.command, first.on, first.timeout) == (("a", "b c"), "operator", 60.0)
+    assert second.on == "web"
+
+
 def test_hosts_can_share_settings_through_an_anchor(tmp_path: Path) -> None:
     write(tmp_path, "app: a\nhosts:\n  h1: &host\n    user: ops\n    port: 22\n  h2:\n    <<: *host\n    port: 23\n")
     hosts = load("x", tmp_path).hosts
@@ -73,6 +80,32 @@ def test_hosts_can_share_settings_through_an_anchor(tmp_path: Path) -> None:
         ),
         ("ssh: {user: [a]}\n", "4: ssh.user: expected text, not a list"),
         ("ssh: {user: {a: b}}\n", "4: ssh.user: expected text, not keys"),
+        ("hooks: {pre-deplyo: []}\n", "4: hooks.pre-deplyo: unknown key; did you mean 'pre-deploy'?"),
+        ("hooks: {pre_deploy: []}\n", "4: hooks.pre_deploy: unknown key; did you mean 'pre-deploy'?"),
+        ("hooks:\n  pre-deploy: [a]\n", "5: hooks.pre-deploy[0]: expected keys below it, each as `key: value`"),
+        ("hooks:\n  pre-deploy: {command: [a]}\n", "5: hooks.pre-deploy: expected a list, such as [one, two]"),
+        (
+            "hooks:\n  post-deploy:\n    - command: [a]\n      comand: [b]\n",
+            "7: hooks.post-deploy[0].comand: unknown key; did you mean 'command'?",
+        ),
+        (
+            "hooks:\n  deploy-failed:\n    - on: app\n",
+            "6: hooks.deploy-failed[0].command: this key is required and missing",
+        ),
+        (
+            "hooks:\n  pre-switch:\n    - command: npm run x\n",
+            "6: hooks.pre-switch[0].command: expected a list, such as [one, two]",
+        ),
+        ("hooks: {pre-switch: [{command: []}]}\n", "4: hooks.pre-switch[0].command: expected at least one entry"),
+        (
+            "hooks: {pre-switch: [{command: [A=b, c]}]}\n",
+            "4: hooks.pre-switch[0].command: expected a program first, and its arguments as further words, such as "
+            "[npm, run, notify]",
+        ),
+        (
+            "hooks: {pre-switch: [{command: [a], on: db}]}\n",
+            "4: hooks.pre-switch[0].on: expected 'operator', 'first', 'app' or 'web'",
+        ),
         ("ssh: deploy\n", "4: ssh: expected keys below it, each as `key: value`"),
         (
             "ssh:\n",
@@ -157,12 +190,12 @@ def test_one_mistake_among_the_hosts(tmp_path: Path, hosts: str, error: str) -> 
 
 
 def test_all_mistakes_are_told_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
-    text = "hosts:\n  on: {prot: 1}\nsite: {listen: '1'}\nsite: {}\nzzz:\n  - 1\n"
+    text = "hosts:\n  no: {prot: 1}\nsite: {listen: '1'}\nsite: {}\nzzz:\n  - 1\n"
     found = errors(tmp_path, text)
     assert [(int(line.split(":")[0]), line.split(": ")[1]) for line in found] == [
         (1, "app"),
-        (2, "hosts.on"),
-        (2, "hosts.on.prot"),
+        (2, "hosts.no"),
+        (2, "hosts.no.prot"),
         (3, "site.listen"),
         (4, "site"),
         (5, "zzz"),

@@ -21,7 +21,7 @@ from fabfile.errors import BadInput
 Place = tuple[str | int, ...]
 Data = dict[str, Any]
 
-SECTIONS = {"ssh", "build", "release", "process", "health", "site", "gates", "database", "backup"}
+SECTIONS = {"ssh", "build", "release", "process", "health", "site", "gates", "hooks", "database", "backup"}
 REQUIRED: list[Place] = [("app",), ("hosts",), ("backup", "bucket")]
 REQUIRED += [("database", key) for key in ("via", "name", "user", "password")]
 
@@ -119,6 +119,12 @@ def variables(prefix: str, values: SearchStrategy[str]) -> SearchStrategy[Data]:
     return st.dictionaries(st.from_regex(rf"{prefix}_[A-Z0-9_]{{0,6}}", fullmatch=True), values, max_size=3)
 
 
+def hooks() -> SearchStrategy[Data]:
+    command = st.tuples(names, words).map(list)
+    keys = {"on": st.sampled_from(["operator", "first", "app", "web"]), "timeout": durations}
+    return st.fixed_dictionaries({"command": command}, optional=keys)
+
+
 @st.composite
 def documents(draw: DrawFn) -> Data:
     """A valid environment: all sections, each with some of its keys, in any order."""
@@ -142,6 +148,7 @@ def documents(draw: DrawFn) -> Data:
         "health": draw(some(path=st.just("/up?x=1"), timeout=durations, stable=durations)),
         "site": {"listen": listen, "status_port": status, **draw(some(server_name=st.just("a.example *.b")))},
         "gates": draw(some(error_rate=percentages, error_ratio=ratios, min_requests=st.integers(20, 9999))),
+        "hooks": draw(st.dictionaries(st.sampled_from(["pre-deploy", "rollback-failed"]), lists(hooks()))),
         "env": draw(variables("E", words)),
         "secrets": draw(variables("S", sources)),
         "database": {"via": hosts[0], "name": "app", "user": "u", "password": draw(sources), **draw(some(host=names))},

@@ -24,13 +24,17 @@ HEAD = "# yaml-language-server: $schema=schema.json"
 
 
 def fields(section: type[BaseModel], path: KeyPath) -> Iterator[tuple[KeyPath, FieldInfo]]:
-    """Every key of the schema; a host is called web1, as in the example."""
-    for name, field in section.model_fields.items():
+    """Every key of the schema; a host is called web1, and a list's entry is shown once, as in the example."""
+    listed: set[object] = set()
+    for attribute, field in section.model_fields.items():
+        name = field.alias or attribute
         yield (*path, name), field
-        below: KeyPath = (*path, name, "web1") if get_origin(field.annotation) is dict else (*path, name)
+        below: dict[object, KeyPath] = {dict: (*path, name, "web1"), tuple: (*path, name, 0)}
+        origin = get_origin(field.annotation)
         for kind in (field.annotation, *get_args(field.annotation)):
-            if isinstance(kind, type) and issubclass(kind, BaseModel):
-                yield from fields(kind, below)
+            if isinstance(kind, type) and issubclass(kind, BaseModel) and kind not in listed:
+                yield from fields(kind, below.get(origin, (*path, name)))
+                listed |= {kind} if origin is tuple else set()
 
 
 FIELDS = dict(fields(Environment, ()))
@@ -39,7 +43,11 @@ FIELDS = dict(fields(Environment, ()))
 def value_at(path: KeyPath) -> object:
     value: object = load("example", PROJECT)
     for part in path:
-        value = value[part] if isinstance(value, dict) else getattr(value, str(part))
+        if isinstance(value, BaseModel):
+            value = getattr(value, str(part).replace("-", "_"))
+        else:
+            assert isinstance(value, dict | tuple)
+            value = value[part]  # type: ignore[index]
     return value
 
 
@@ -67,7 +75,7 @@ def test_the_example_is_in_the_order_of_the_schema() -> None:
 
 
 def test_every_key_of_the_schema_is_explained() -> None:
-    sections = {"ssh", "build", "release", "process", "health", "site", "gates", "database", "backup"}
+    sections = {"ssh", "build", "release", "process", "health", "site", "gates", "hooks", "database", "backup"}
     silent = {dotted(path) for path, field in FIELDS.items() if not field.description}
     assert silent <= sections
 

@@ -96,7 +96,7 @@ def test_a_command_here_is_told_about_the_run_and_its_last_lines_are_noted(tmp_p
     [step] = world.hooks("pre-deploy")
     step.do(world.run)
     assert world.notes == ["18", "19", "20", str(tmp_path), "r1 demo deploy pre-deploy 2.0-abc []"]
-    assert all(len(host.scripts) == 1 for host in world.hosts.values()), "journalled under the token on every host"
+    assert all(len(host.scripts) == 2 for host in world.hosts.values()), "journalled before and after on every host"
 
 
 def test_it_is_said_that_hooks_are_not_taken_back(tmp_path: Path) -> None:

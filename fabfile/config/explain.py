@@ -63,6 +63,8 @@ def _expected_shape(error: ErrorDetails, path: KeyPath, document: Document) -> s
     quoted = ", without quotes" if isinstance(value, str) else ""
     if kind.startswith("int_"):
         return f"expected a whole number{quoted}" + _found(error, path, document)
+    if kind.startswith("float_") or kind == "finite_number":
+        return f"expected a number{quoted}" + _found(error, path, document)
     if kind.startswith("bool_"):
         return f"expected true or false{quoted}" + _found(error, path, document)
     if kind == "tuple_type":

@@ -6,7 +6,7 @@ import json
 import sys
 
 from fabfile.config.schema import Environment
-from fabfile.config.values import DURATION, UNITS
+from fabfile.config.values import DURATION, PERCENTAGE, UNITS
 
 
 def json_schema() -> dict[str, object]:
@@ -22,7 +22,7 @@ def as_text() -> str:
 
 
 def _as_written(node: object) -> None:
-    """Show defaults as a person writes them: durations with their unit, a section's only at its own keys."""
+    """Show defaults as a person writes them: quantities with their unit, a section's only at its own keys."""
     if isinstance(node, list):
         for entry in node:
             _as_written(entry)
@@ -32,6 +32,8 @@ def _as_written(node: object) -> None:
         node.pop("default", None)
     if node.get("pattern") == DURATION.pattern and "default" in node:
         node["default"] = _duration(node["default"])
+    if node.get("pattern") == PERCENTAGE.pattern and "default" in node:
+        node["default"] = f"{100 * node['default']:g}%"
     for entry in node.values():
         _as_written(entry)
 

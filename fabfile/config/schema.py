@@ -15,8 +15,10 @@ from fabfile.config.values import (
     Identifier,
     Matching,
     Name,
+    Percentage,
     PlainText,
     Port,
+    Ratio,
     RelativePath,
     Sourced,
     UrlPath,
@@ -108,6 +110,23 @@ class SiteSettings(Section):
     """The template below templates/."""
 
 
+class GatesSettings(Section):
+    """When a release that already has traffic counts as worse than the one before it, and is taken back."""
+
+    error_rate: Percentage = 0.05
+    """More errors than this share of its requests are too many, however many the old release has."""
+    error_ratio: Ratio = 2.0
+    """More errors than this many times the old release's share are too many."""
+    latency_ratio: Ratio = 2.0
+    """A p95 of more than this many times the old release's is too slow."""
+    min_requests: Annotated[int, Field(ge=20, le=1_000_000)] = 200
+    """With fewer requests to either release they are not compared."""
+    interval: Duration = 10.0
+    """The time from one look to the next."""
+    on_inconclusive: Literal["rollback", "hold", "promote"] = "hold"
+    """What to do when there was too little traffic to judge; `hold` waits for somebody to decide."""
+
+
 class ReleaseSettings(Section):
     """How a release is laid out on the hosts."""
 
@@ -185,6 +204,7 @@ class Environment(Section):
     process: ProcessSettings = ProcessSettings()
     health: HealthSettings = HealthSettings()
     site: SiteSettings = SiteSettings()
+    gates: GatesSettings = GatesSettings()
     env: dict[VariableName, PlainText] = {}
     """Plain variables of the application."""
     secrets: dict[VariableName, Sourced] = {}

@@ -1,4 +1,4 @@
-"""The kinds of value that a configuration file may hold: durations, names, ports and sourced values."""
+"""The kinds of value that a configuration file may hold: durations, percentages, names, ports and sourced values."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 DURATION = re.compile(r"^(\d+(?:\.\d+)?)(ms|s|m|h|d)$")
+PERCENTAGE = re.compile(r"^(\d+(?:\.\d+)?)%$")
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,13 @@ def parse_duration(value: object) -> float:
     raise ValueError("expected a duration with its unit, such as 500ms, 90s, 10m, 2h or 7d")
 
 
+def parse_percentage(value: object) -> float:
+    """The fraction in '5%' or '0.5%'. Raises ValueError for anything else, and for more than 100%."""
+    if isinstance(value, str) and (match := PERCENTAGE.match(value.strip())) and float(match[1]) <= 100:
+        return float(match[1]) / 100
+    raise ValueError("expected a percentage up to 100 with its sign, such as 5% or 0.5%")
+
+
 def _relative(value: str) -> str:
     if value.startswith("/") or ".." in value.split("/") or not re.fullmatch(r"[A-Za-z0-9._/-]+", value):
         raise ValueError("expected a relative path of letters, digits, '.', '_', '-' and '/', without '..'")
@@ -58,6 +66,17 @@ Duration = Annotated[
     WithJsonSchema({"type": "string", "pattern": DURATION.pattern, "examples": ["90s", "10m"]}),
 ]
 """A length of time in seconds, written with its unit."""
+
+Percentage = Annotated[
+    float,
+    BeforeValidator(parse_percentage),
+    Field(gt=0),
+    WithJsonSchema({"type": "string", "pattern": PERCENTAGE.pattern, "examples": ["5%", "0.5%"]}),
+]
+"""A part of a whole, written as `5%` and kept as a fraction."""
+
+Ratio = Annotated[float, Field(strict=True, ge=1, allow_inf_nan=False)]
+"""How many times as much, as a plain number."""
 
 Name = Annotated[
     str, Matching(r"^[a-z][a-z0-9-]{0,31}$", "lower-case letters, digits and dashes, a letter first, at most 32")

@@ -11,6 +11,7 @@ from fabfile.config.schema import Environment
 from fabfile.errors import BadInput
 
 SMALLEST = "app: a\nhosts:\n  h: {}\n"
+PERCENTAGE = "expected a percentage up to 100 with its sign, such as 5% or 0.5%"
 
 
 def write(project: Path, text: str) -> None:
@@ -86,6 +87,14 @@ def test_hosts_can_share_settings_through_an_anchor(tmp_path: Path) -> None:
             "health: {stable: 3}\n",
             "4: health.stable: expected a duration with its unit, such as 500ms, 90s, 10m, 2h or 7d, not 3",
         ),
+        ("gates: {error_rate: 5}\n", "4: gates.error_rate: " + PERCENTAGE + ", not 5"),
+        ("gates: {error_rate: 0.05}\n", "4: gates.error_rate: " + PERCENTAGE + ", not 0.05"),
+        ("gates: {error_rate: 101%}\n", "4: gates.error_rate: " + PERCENTAGE),
+        ("gates: {error_rate: 0%}\n", "4: gates.error_rate: expected more than 0"),
+        ("gates: {error_ratio: '2'}\n", "4: gates.error_ratio: expected a number, without quotes"),
+        ("gates: {error_ratio: yes}\n", "4: gates.error_ratio: expected a number, not yes"),
+        ("gates: {latency_ratio: .inf}\n", "4: gates.latency_ratio: expected a number, not .inf"),
+        ("gates: {latency_ratio: 0.5}\n", "4: gates.latency_ratio: expected at least 1, not 0.5"),
         ("health: {path: x}\n", "4: health.path: expected a URL path that begins with '/', such as /api/health"),
         ("env:\n  PORT: 3000\n", "5: env.PORT: expected text, but this reads as a number; quote it"),
         ("env:\n  DEBUG: no\n", "5: env.DEBUG: expected text, but this reads as true or false; quote it"),

@@ -21,7 +21,7 @@ from fabfile.errors import BadInput
 Place = tuple[str | int, ...]
 Data = dict[str, Any]
 
-SECTIONS = {"ssh", "build", "release", "process", "health", "site", "database", "backup"}
+SECTIONS = {"ssh", "build", "release", "process", "health", "site", "gates", "database", "backup"}
 REQUIRED: list[Place] = [("app",), ("hosts",), ("backup", "bucket")]
 REQUIRED += [("database", key) for key in ("via", "name", "user", "password")]
 
@@ -100,6 +100,8 @@ names = st.from_regex(r"x[a-z0-9-]{0,8}", fullmatch=True)
 words = st.text(st.characters(min_codepoint=32, max_codepoint=0x2FF, exclude_categories=("Cc", "Cs")), max_size=12)
 paths = st.from_regex(r"[a-z0-9_]{1,6}(/[a-z0-9_.-]{1,6}){0,2}", fullmatch=True).filter(lambda path: ".." not in path)
 durations = st.builds("{}{}".format, st.integers(1, 999), st.sampled_from(["ms", "s", "m", "h", "d"]))
+percentages = st.builds("{}%".format, st.sampled_from([1, 5, 0.5, 12.25, 100]))
+ratios = st.one_of(st.integers(1, 99), st.floats(1, 99))
 sources = st.one_of(
     st.builds("env:{}".format, st.from_regex(r"[A-Z_]{1,8}", fullmatch=True)), st.builds("file:{}".format, paths)
 )
@@ -139,6 +141,7 @@ def documents(draw: DrawFn) -> Data:
         "process": {"ports": {"blue": blue, "green": green}, **draw(some(script=paths, arguments=lists(words)))},
         "health": draw(some(path=st.just("/up?x=1"), timeout=durations, stable=durations)),
         "site": {"listen": listen, "status_port": status, **draw(some(server_name=st.just("a.example *.b")))},
+        "gates": draw(some(error_rate=percentages, error_ratio=ratios, min_requests=st.integers(20, 9999))),
         "env": draw(variables("E", words)),
         "secrets": draw(variables("S", sources)),
         "database": {"via": hosts[0], "name": "app", "user": "u", "password": draw(sources), **draw(some(host=names))},

@@ -67,7 +67,7 @@ def test_the_example_is_in_the_order_of_the_schema() -> None:
 
 
 def test_every_key_of_the_schema_is_explained() -> None:
-    sections = {"ssh", "build", "release", "process", "health", "site", "database", "backup"}
+    sections = {"ssh", "build", "release", "process", "health", "site", "gates", "database", "backup"}
     silent = {dotted(path) for path, field in FIELDS.items() if not field.description}
     assert silent <= sections
 
@@ -77,10 +77,11 @@ def test_the_json_schema_for_editors_is_current() -> None:
     assert committed == as_text(), "run: python -m fabfile.config.json_schema >hosts/schema.json"
 
 
-def test_the_json_schema_shows_durations_as_they_are_written() -> None:
+def test_the_json_schema_shows_durations_and_percentages_as_they_are_written() -> None:
     text = as_text()
     assert '"default": "10m"' in text
     assert '"default": "1m"' in text
+    assert '"default": "5%"' in text
     assert '"default": 600.0' not in text
 
 

@@ -15,24 +15,28 @@ from fabfile.steps.target import Target
 
 def upload(target: Target) -> HostStep:
     """Send the archive to the hosts that lack it; taken back by removing it there."""
-    manifest = _manifest(target)
     hosts = [host.host for host in target.plan.apps if host.upload]
-    assert target.archive
-    receive = commands.receive(target.paths, target.run, manifest.id, manifest.digest, target.archive)
-    forget = commands.forget(target.paths, target.run, manifest.id)
+    undoing = dict.fromkeys(hosts, commands.forget(target.paths, target.run, target.plan.release))
+    manifest, archive = target.manifest, target.archive
+    if manifest is None or archive is None:
+        return HostStep("upload", "remove what was sent", undoing, undoing)
+    receive = commands.receive(target.paths, target.run, manifest.id, manifest.digest, archive)
     title = f"send {manifest.id} ({manifest.size / 1e6:.1f} MB) to {len(hosts)} hosts"
-    return HostStep("upload", title, dict.fromkeys(hosts, receive), dict.fromkeys(hosts, forget))
+    return HostStep("upload", title, dict.fromkeys(hosts, receive), undoing)
 
 
 def unpack(target: Target) -> HostStep:
     """Unpack and verify the release beside the idle slot, with its environment and process file."""
+    undoing = {host.host: commands.discard(target.paths, host.slot) for host in target.plan.apps}
+    manifest = target.manifest
+    if manifest is None:
+        return HostStep("unpack", "remove what was unpacked", undoing, undoing)
     doing = {
         host.host: commands.unpack(
-            target.paths, host.slot, target.plan.release, target.environment.release, _control(target, host)
+            target.paths, host.slot, manifest.id, target.environment.release, _control(target, manifest, host)
         )
         for host in target.plan.apps
     }
-    undoing = {host.host: commands.discard(target.paths, host.slot) for host in target.plan.apps}
     return HostStep("unpack", f"unpack {target.plan.release} beside the idle slot and verify it", doing, undoing)
 
 
@@ -62,13 +66,7 @@ def _last_lines(results: Mapping[str, Result]) -> list[str]:
     return [line for result in results.values() for line in result.stdout.strip().splitlines()[-5:]]
 
 
-def _manifest(target: Target) -> Manifest:
-    assert target.manifest, "a run that sends a release knows its manifest"
-    return target.manifest
-
-
-def _control(target: Target, host: AppPlan) -> bytes:
-    manifest = _manifest(target)
+def _control(target: Target, manifest: Manifest, host: AppPlan) -> bytes:
     facts = f"release={manifest.id}\nport={host.port}\nconfiguration={target.configuration}\n"
     process = process_file(target.environment, host.slot, host.address, host.port, manifest.id, host.node)
     return commands.control_archive(

@@ -17,7 +17,8 @@ from fabfile.model.release import Manifest
 
 @dataclass(frozen=True)
 class Target:
-    """The plan of a run, and where and with what it works. `archive` and `manifest` are None when nothing is sent.
+    """The plan of a run, and where and with what it works. `archive` and `manifest` are None when
+    nothing is sent, or when a run is only taken back.
 
     `before` is what the hosts were like, by name; `began` is ISO 8601 UTC.
     """

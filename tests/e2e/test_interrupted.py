@@ -69,7 +69,7 @@ def test_a_deploy_that_died_is_explained_refuses_others_and_is_resumed(
 def test_a_deploy_that_died_is_taken_back(project: Project, first: str) -> None:
     second = project.build("2.1.0")
     before = project.live()
-    killed_at(project, "site", "deploy", f"--release={second}")
+    killed_at(project, "switch", "deploy", f"--release={second}")
     assert "all is as it was" in project.inv("deploy.abort").out
     assert project.live() == before
     document = project.inv("status", "--json").document
@@ -97,7 +97,7 @@ def test_a_host_that_lets_nobody_in_any_more_goes_back(project: Project, first: 
     process = project.start("deploy", f"--release={second}", "--json")
     assert process.stdout
     for line in process.stdout:
-        if json.loads(line).get("step") == "site":
+        if json.loads(line).get("step") == "prove":
             # The connections that are open stay; new ones are refused.
             project.lab.execute("h1", "systemctl", "stop", "ssh.socket", "ssh.service")
             break

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from fabfile.commands.lease import DO, guarded
+from fabfile.commands.lease import DO, UNDO, guarded
 from fabfile.engine.events import Emit
+from fabfile.errors import FleetError, RemoteError
 from fabfile.model.paths import Paths
 from fabfile.model.script import Result, Script
 from fabfile.remote.fleet import Fleet
@@ -25,10 +26,21 @@ class Run:
     emit: Emit
     connect: Callable[[str], Host]
     """A new connection to a host, beside the one that the run works over."""
+    stuck: set[str] = field(default_factory=set)
+    """Hosts on which undoing a step failed: what was done before it must not be undone there either."""
 
     def on_hosts(self, step: str, scripts: Mapping[str, Script], events: tuple[str, str] = DO) -> dict[str, Result]:
         """Run one script per host at the same time, each journalled and refused under an old token."""
         return self.fleet.each(scripts, lambda host: host.run(self._guarded(host, step, scripts, events)))
+
+    def undo(self, step: str, scripts: Mapping[str, Script]) -> None:
+        """As `on_hosts`, to take a step back. A host that fails is left as it is from then on: steps build on one
+        another, and the new release must not be stopped where its traffic could not be taken back."""
+        try:
+            self.on_hosts(step, {name: script for name, script in scripts.items() if name not in self.stuck}, UNDO)
+        except FleetError as error:
+            self.stuck.update(failure.host for failure in error.failures if isinstance(failure, RemoteError))
+            raise
 
     def anew(self, step: str, scripts: Mapping[str, Script]) -> None:
         """As `on_hosts`, but over new connections: proof that the hosts still let us in."""

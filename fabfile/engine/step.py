@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from fabfile.commands.lease import LOST, UNDO
+from fabfile.commands.lease import LOST
 from fabfile.commands.traffic import GO, READY, SWITCHED
 from fabfile.engine.events import Note
 from fabfile.engine.run import Run
@@ -70,7 +70,7 @@ class HostStep:
 
     def undo(self, run: Run) -> None:
         if self.undoing:
-            run.on_hosts(self.name, self.undoing, UNDO)
+            run.undo(self.name, self.undoing)
 
 
 @dataclass(frozen=True)
@@ -93,8 +93,9 @@ class OperatorStep:
 
     def undo(self, run: Run) -> None:
         unmarked: FleetError | None = None
+        nothing = Script(":\n", timeout=15, mutates=True)
         try:
-            self._mark(run, "undo", "undone")
+            run.undo(self.name, dict.fromkeys(self.hosts, nothing))
         except FleetError as error:
             lost = [f for f in error.failures if isinstance(f, RemoteError) and f.status == LOST]
             if lost or len(error.failures) == len(self.hosts):
@@ -131,7 +132,7 @@ class SwitchStep:
         run.emit(Note(f"switched {len(self.doing)} hosts within {seconds * 1000:.0f} ms"))
 
     def undo(self, run: Run) -> None:
-        run.on_hosts(self.name, self.undoing, UNDO)
+        run.undo(self.name, self.undoing)
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,14 @@ import paramiko
 from fabfile.errors import Interrupted, RemoteError, Unreachable
 from fabfile.model.script import Result, Script
 from fabfile.remote import host_keys
-from fabfile.remote.exchange import SILENCE, Exchange
+from fabfile.remote.exchange import Exchange
 from fabfile.remote.program import GRACE, command, payload
 from fabfile.remote.tunnel import tunnel
 
 KEEPALIVE = 10
 """Seconds between keepalives."""
+DEAD = 20.0
+"""Seconds without an acknowledgement from the other side after which a connection is given up."""
 CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
 
 
@@ -230,7 +232,7 @@ def _open_socket(connection: fabric.Connection, timeout: float) -> Any:
     sock = socket.create_connection((connection.host, connection.port), timeout=timeout)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # with the keepalives, a cut line ends even the waits that have no limit
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(SILENCE * 1000))
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(DEAD * 1000))
     return sock
 
 

@@ -1,0 +1,208 @@
+"""Where a fault happens: a run on two hosts under the eyes of visitors, and what must be true of it whatever broke."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tests.e2e.project import Project
+from tests.faults.fault import Fault
+
+BACK_WITHIN = 60.0
+"""Seconds within which a host that was down or cut off serves again."""
+
+
+@dataclass
+class Stage:
+    """Two hosts that serve one of two releases."""
+
+    project: Project
+    releases: tuple[str, str]
+
+    def status(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.project.inv("status", "--json").document
+        return found
+
+    def live(self) -> set[str]:
+        return {seen["slots"][seen["live"]]["release"] for seen in self.status().values()}
+
+    def make_ready(self, verb: str) -> str:
+        """Bring the hosts to where the run can begin; the release that they will serve then."""
+        status = self.status()
+        live = {seen["slots"][seen["live"]]["release"] if seen["live"] else None for seen in status.values()}
+        assert len(live) == 1, f"the hosts do not agree: {live}"
+        now = live.pop() or ""
+        if now not in self.releases:
+            now = self.releases[0]
+            self.project.inv("deploy", f"--release={now}")
+        other = self.releases[1] if now == self.releases[0] else self.releases[0]
+        if verb == "deploy":
+            return other
+        idle = [seen["slots"]["green" if seen["live"] == "blue" else "blue"] for seen in self.status().values()]
+        good = all(
+            slot["release"] == other and slot["proven"] and other not in seen["bad"]
+            for slot, seen in zip(idle, self.status().values(), strict=True)
+        )
+        if good:
+            return other
+        self.project.inv("deploy", f"--release={other}")
+        return now
+
+    def run(self, words: tuple[str, ...], fault: Fault) -> int:
+        """The command, with the fault at its moment; its exit status."""
+        with tempfile.TemporaryFile("w+") as errors:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "invoke", *words, "--json"],
+                cwd=self.project.folder,
+                env=self.project.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                start_new_session=True,
+            )
+            assert process.stdout
+            if fault.seconds:
+                threading.Timer(fault.seconds, _kill, [process]).start()
+            met = bool(fault.seconds)
+            for line in process.stdout:
+                event = json.loads(line)
+                if not met and (event.get("event"), event.get("step")) == (fault.event, fault.step):
+                    met = True
+                    self.inject(fault, process)
+            code = process.wait(240)
+            errors.seek(0)
+            text = errors.read()
+        assert "Traceback" not in text, text
+        assert met, f"{fault.step} never came:\n{text}"
+        return code
+
+    def inject(self, fault: Fault, process: subprocess.Popen[str]) -> None:
+        lab = self.project.lab
+        match fault.kind:
+            case "operator":
+                _kill(process)
+            case "power":
+                lab.kill(fault.host)
+            case "cable":
+                lab.cut(fault.host, drop=True)
+            case "disk":
+                lab.fill(fault.host)
+            case "nginx":
+                lab.execute(fault.host, "systemctl", "kill", "--signal=KILL", "nginx")
+            case "pm2":
+                lab.execute(fault.host, "bash", "-c", "pkill -KILL -f '[P]M2.*God Daemon' || true")
+            case "clock":  # for what measures ages of files, a clock that jumps forth and one that jumps back
+                state = "/var/app/small/.turnout"
+                lab.execute(
+                    fault.host, "bash", "-c", f"touch -d '1 hour ago' {state}/lease; touch -c -d '1 hour' {state}/trial"
+                )
+
+    def mend(self, fault: Fault) -> None:
+        """The host is as it should be again, but for what the product has to do."""
+        lab = self.project.lab
+        match fault.kind:
+            case "power":
+                lab.start(fault.host)
+            case "cable":
+                lab.heal(fault.host)
+            case "disk":
+                lab.drain(fault.host)
+            case "nginx":
+                lab.execute(fault.host, "systemctl", "restart", "nginx")
+        for host in lab.hosts:
+            wait_until(lambda host=host: bool(self.answer(host)), f"{host} serves again")  # type: ignore[misc]
+
+    def answer(self, host: str) -> str | None:
+        """The release that answers on a host, None unless it answers well."""
+        connection = http.client.HTTPConnection(self.project.lab.address(host), timeout=3)
+        try:
+            connection.request("GET", "/api/health")
+            response = connection.getresponse()
+            body = response.read()
+            return str(json.loads(body)["release"]) if response.status == 200 else None
+        except (OSError, http.client.HTTPException, ValueError):
+            return None
+        finally:
+            connection.close()
+
+    def serves_something_whole(self) -> None:
+        """Invariants 1 and 2: every host answers from a release whose files are all there and as they were built."""
+        for host in self.project.lab.hosts:
+            assert self.answer(host) in self.releases, f"{host} answers {self.answer(host)}"
+            live = self.status()[host]["live"]
+            check = f"cd /var/app/small/slots/{live} && sha256sum --quiet -c .turnout/checksums"
+            self.project.lab.execute(host, "bash", "-c", check)
+
+    def no_step_had_an_old_token(self) -> None:
+        """Invariant 5: in each host's journal the tokens only rise, the host's own lines (0) left out."""
+        for host in self.project.lab.hosts:
+            text = self.project.lab.execute(host, "cat", "/var/app/small/.turnout/journal.jsonl")
+            tokens = [token for line in text.splitlines() if (token := json.loads(line)["token"])]
+            assert tokens == sorted(tokens), f"{host}: a step ran under an old token"
+
+    def picture(self) -> dict[str, Any]:
+        """What a run that was taken back must leave as it was (invariant 3)."""
+        return {
+            host: {
+                "live": seen["live"],
+                "share": seen["share"],
+                "site": seen["site"],
+                "generation": seen["generation"],
+                "slots": {slot: (state["release"], _online(state)) for slot, state in seen["slots"].items()},
+                "releases": sorted(seen["releases"]),
+                "maintenance": seen["maintenance"],
+            }
+            for host, seen in self.status().items()
+        }
+
+
+class Watched:
+    """Asks every host all the time, but for the broken one, and remembers whoever did not answer well."""
+
+    def __init__(self, stage: Stage, leave_out: str) -> None:
+        self._stage, self._stop = stage, threading.Event()
+        self._hosts = [host for host in stage.project.lab.hosts if host != leave_out]
+        self._thread = threading.Thread(target=self._watch)
+        self.bad: list[str] = []
+
+    def __enter__(self) -> Watched:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._stop.wait(0.05):
+            for host in self._hosts:
+                found = self._stage.answer(host)
+                if found not in self._stage.releases:
+                    self.bad.append(f"{time.strftime('%X')} {host}: {found}")
+
+
+def wait_until(true: Callable[[], bool], what: str, seconds: float = BACK_WITHIN) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, f"not so after {seconds:.0f} s: {what}"
+        time.sleep(0.3)
+
+
+def _online(state: dict[str, Any]) -> bool:
+    return bool(state["process"]) and state["process"]["status"] == "online"
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    if process.poll() is None:
+        os.kill(process.pid, signal.SIGKILL)

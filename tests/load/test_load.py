@@ -27,12 +27,15 @@ def test_no_deploy_and_no_rollback_is_noticed_under_load(
     first, second = project.build("1.0.0"), project.build("2.0.0")
     project.inv("deploy", f"--release={first}")
     load = Load(addresses(project), LIMIT, SOCKETS)
-    with load:
-        for _ in range(rounds):
-            project.inv("deploy", f"--release={second}")
-            project.inv("rollback")
-    with capsys.disabled():
-        print(f"\n{load.figures}")
+    try:
+        with load:
+            for _ in range(rounds):
+                project.inv("deploy", f"--release={second}")
+                project.inv("rollback")
+    finally:
+        # After a failed deploy too: what users noticed of it is what matters most.
+        with capsys.disabled():
+            print(f"\n{load.figures}")
     assert load.figures.clean, "\n".join((str(load.figures), *load.figures.details))
     # Nothing was counted as well because nothing happened.
     assert {switches.count for switches in load.switches.values()} == {2 * rounds}

@@ -12,21 +12,27 @@ from collections.abc import Sequence
 from types import TracebackType
 
 COOKIE = "sid"
+AT_ONCE = 6
+"""Connections to each address; a client's requests all go over one of them."""
 
 
 class Crowd:
     """Asks each address with `clients` different cookies in turn, `rate` times a second, until `with` ends."""
 
-    def __init__(self, addresses: Sequence[str], clients: int = 300, rate: float = 150.0) -> None:
+    def __init__(self, addresses: Sequence[str], clients: int = 600, rate: float = 150.0) -> None:
         self.served: dict[str, list[str]] = defaultdict(list)
         """By cookie and address: the releases that answered, one after the other, repetitions left out."""
         self.answers: Counter[str] = Counter()
         self.statuses: Counter[int] = Counter()
         self.failures: list[str] = []
-        self._clients, self._pause = clients, 1 / rate
+        self._clients, self._pause = clients, AT_ONCE / rate
         self._stop = threading.Event()
         self._lock = threading.Lock()
-        self._threads = [threading.Thread(target=self._ask, args=(address,)) for address in addresses]
+        self._threads = [
+            threading.Thread(target=self._ask, args=(address, first))
+            for address in addresses
+            for first in range(AT_ONCE)
+        ]
 
     def __enter__(self) -> Crowd:
         for thread in self._threads:
@@ -40,10 +46,10 @@ class Crowd:
         for thread in self._threads:
             thread.join()
 
-    def _ask(self, address: str) -> None:
+    def _ask(self, address: str, first: int) -> None:
         connection = http.client.HTTPConnection(address, timeout=10)
         due = time.monotonic()
-        for turn in itertools.count():
+        for turn in itertools.count(first, AT_ONCE):
             due += self._pause
             if self._stop.wait(max(0.0, due - time.monotonic())):
                 break

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -88,7 +89,7 @@ def test_the_teams_own_commands_run_at_their_points(project: Project, first: str
         return {"command": list(words), **more}
 
     write = hook("sh", "-c", "echo $TURNOUT_POINT $TURNOUT_RELEASE $TURNOUT_PREVIOUS >> hooks.log")
-    nested = hook("sh", "-c", "! inv deploy --lock-wait=10m 2> nested.log", timeout="30s")
+    nested = hook("sh", "-c", f"! {sys.executable} -m invoke deploy --lock-wait=10m 2> nested.log", timeout="30s")
     points = {point: [write] for point in ("pre-deploy", "pre-switch", "post-switch", "post-deploy", "deploy-failed")}
     second = project.build("2.5.0")
     project.configure(hooks={**points, "pre-switch": [write, nested], "post-deploy": [write, hook("false")]})

@@ -80,6 +80,7 @@ class Stage:
                 if not met and (event.get("event"), event.get("step")) == (fault.event, fault.step):
                     met = True
                     self.inject(fault, process)
+            process.stdout.close()
             code = process.wait(240)
             errors.seek(0)
             text = errors.read()

@@ -19,12 +19,12 @@ CALLED_OFF = 76
 SHARE = r"""
 holds() { readlink "$traffic" 2> /dev/null | sed 's,.*/,,' || true; }
 make_share() {
-    local name=$1
+    local name=$1 file
     shift
     [ ! -d "$shares/$name" ] || return 0
     rm -rf "$shares/.$name"
     mkdir -p "$shares/.$name"
-    for bucket in "$@"; do : > "$shares/.$name/$bucket"; done
+    for file in "$@"; do : > "$shares/.$name/$file"; done
     sync -f "$shares"
     mv -T "$shares/.$name" "$shares/$name"
     sync "$shares"

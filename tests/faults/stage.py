@@ -48,10 +48,11 @@ class Stage:
         other = self.releases[1] if now == self.releases[0] else self.releases[0]
         if verb == "deploy":
             return other
-        idle = [seen["slots"]["green" if seen["live"] == "blue" else "blue"] for seen in self.status().values()]
+        status = self.status()
+        idle = [seen["slots"]["green" if seen["live"] == "blue" else "blue"] for seen in status.values()]
         good = all(
             slot["release"] == other and slot["proven"] and other not in seen["bad"]
-            for slot, seen in zip(idle, self.status().values(), strict=True)
+            for slot, seen in zip(idle, status.values(), strict=True)
         )
         if good:
             return other
@@ -139,9 +140,10 @@ class Stage:
 
     def serves_something_whole(self) -> None:
         """Invariants 1 and 2: every host answers from a release whose files are all there and as they were built."""
+        status = self.status()
         for host in self.project.lab.hosts:
             assert self.answer(host) in self.releases, f"{host} answers {self.answer(host)}"
-            live = self.status()[host]["live"]
+            live = status[host]["live"]
             check = f"cd /var/app/small/slots/{live} && sha256sum --quiet -c .turnout/checksums"
             self.project.lab.execute(host, "bash", "-c", check)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import random
+import time
 
 import pytest
 
@@ -36,7 +36,7 @@ def test_a_fault_leaves_hosts_that_serve_and_a_run_that_can_be_ended(stage: Stag
     project = stage.project
     wanted = stage.make_ready(fault.verb)
     # A site that differs each time makes a run install it, too.
-    project.configure(**QUICK, site={"max_body": f"{random.randint(1, 10**6)}k"})
+    project.configure(**QUICK, site={"max_body": f"{time.monotonic_ns() // 10**6}k"})
     before = stage.picture()
     words = ("deploy", f"--release={wanted}") if fault.verb == "deploy" else ("rollback",)
     with Watched(stage, fault.host if fault.kind in ("power", "cable", "nginx") else "") as watched:

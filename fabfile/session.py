@@ -116,8 +116,6 @@ class Session:
     def reachable(self, allow_missing: int) -> tuple[str, ...]:
         """The hosts that take part. Raises FleetError when more than `allow_missing` of them are out of reach."""
         everybody = self.environment.run_hosts
-        if not allow_missing:
-            return everybody
         here = Script(":\n", timeout=15)
 
         def greet(host: Host) -> TurnoutError | None:
@@ -129,7 +127,9 @@ class Session:
 
         missing = {name: error for name, error in self.fleet.each(everybody, greet).items() if error}
         if len(missing) > allow_missing:
-            raise FleetError(list(missing.values()))
+            refused = FleetError(list(missing.values()))
+            refused.hint += f"; or go on without: --allow-missing={len(missing)}"
+            raise refused
         for name, error in missing.items():
             self.reporter.say(f"{name} is left out: {error.fact}; later: inv deploy.catch-up")
         return tuple(name for name in everybody if name not in missing)

@@ -147,14 +147,11 @@ def test_a_host_of_the_application_that_was_away_is_asked_again_once_it_caught_u
     first, second = apart.build("3.2.0"), apart.build("3.3.0")
     apart.inv("deploy", f"--release={first}")
     apart.lab.cut("h2")
-    users = Visitor([apart.lab.address("h1")])
     try:
         apart.inv("deploy", f"--release={second}", "--allow-missing=1")
     finally:
         apart.lab.heal("h2")
     assert apart.lab.address("h2") not in apart.lab.execute("h1", "cat", "/etc/nginx/turnout/small.conf")
-    with users:
-        apart.inv("deploy.catch-up")
-    assert users.failures == []
+    apart.inv("deploy.catch-up")
     assert apart.lab.address("h2") in apart.lab.execute("h1", "cat", "/etc/nginx/turnout/small.conf")
     assert serving(apart) == {second}

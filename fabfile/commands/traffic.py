@@ -127,9 +127,10 @@ arm() {
     sync "$state/trial.new" "$state/deadman"
     mv "$state/trial.new" "$state/trial"
     sync "$state"
-    local line="@reboot bash $state/deadman boot"
-    if command -v crontab > /dev/null && ! crontab -l 2> /dev/null | grep -qxF "$line"; then
-        { crontab -l 2> /dev/null || true; echo "$line"; } | crontab - || true
+    local line="@reboot bash $state/deadman boot" table
+    table=$(crontab -l 2> /dev/null || true)
+    if command -v crontab > /dev/null && ! grep -qxF "$line" <<< "$table"; then
+        printf '%s\n' "${table:+$table$'\n'}$line" | crontab - || true
     fi
     setsid bash "$state/deadman" "$run" < /dev/null > /dev/null 2>&1 &
     umask 027

@@ -67,3 +67,23 @@ def test_a_read_only_host_refuses_what_changes_something() -> None:
     assert host.run(Script("echo look", 5)).stdout == "look\n"
     with pytest.raises(TurnoutError, match="tried to change"):
         host.run(Script("rm -rf /nothing", 5, mutates=True))
+
+
+def two_phase(name: str, ready: bool = True) -> Script:
+    body = "echo ready\nread -r go || exit 76\necho done\n" if ready else "echo no space left >&2\nexit 1\n"
+    return Script(f"# {name}\n{body}", timeout=20, mutates=True)
+
+
+def test_the_word_goes_out_only_when_every_host_is_ready() -> None:
+    names = [f"h{number}" for number in range(1, 41)]
+    fleet = Fleet({name: LocalHost(name) for name in names})
+    seconds = fleet.together({name: two_phase(name) for name in names}, b"ready\n", b"go\n", b"done\n")
+    assert seconds > 0
+
+
+def test_a_host_that_is_not_ready_keeps_all_others_from_acting_and_is_the_one_that_is_named() -> None:
+    fleet = Fleet({name: LocalHost(name) for name in ("h1", "h2", "h3")})
+    scripts = {name: two_phase(name, ready=name != "h3") for name in ("h1", "h2", "h3")}
+    with pytest.raises(FleetError, match="h3: no space left") as error:
+        fleet.together(scripts, b"ready\n", b"go\n", b"done\n")
+    assert [getattr(failure, "status", None) for failure in error.value.failures] == [1, 76, 76]

@@ -60,7 +60,7 @@ def set_share(
 
 @verb(help={"env": ENV, "json": JSON})
 def status(reporter: Reporter, env: str | None = None, json: bool = False) -> None:
-    """Show which share of the clients gets which release on each host, and for how long that may stay so."""
+    """Show which share of the clients gets which release on each host, and whether somebody watches it."""
     from fabfile.model.share import Share
     from fabfile.session import opened
 

@@ -47,8 +47,7 @@ def rollback(
     yes: bool = False,
     json: bool = False,
 ) -> None:
-    """Go back to the release in the other slot, or to another one that the hosts keep; with --backup=N to that backup's
-    release, files and database."""
+    """Go back to the release in the other slot, to another that the hosts keep, or with --backup=N to a whole backup."""
     from fabfile.session import opened
 
     wait = duration(lock_wait, "--lock-wait")

@@ -36,7 +36,7 @@ def set_share(
 ) -> None:
     """Give another share of the clients the new release of a canary that is being held."""
     from fabfile.session import opened
-    from fabfile.steps import traffic
+    from fabfile.steps import record, traffic
 
     share = _percent(percent)
     with opened(env, reporter) as session, tempfile.TemporaryDirectory(prefix="turnout-") as folder:
@@ -48,6 +48,7 @@ def set_share(
             if share == 100:
                 plan = replace(target.plan, rollout=replace(target.plan.rollout, canary=(), hold=False))
                 target = replace(target, plan=plan)
+                record.begin(target).do(run)  # whoever finishes or undoes it from here has to know of these steps
                 unfinished.go_on(session, target, run, found)
             else:
                 for step in (traffic.canary(target, share, first=True), traffic.hold(target)):

@@ -81,7 +81,7 @@ def deploy(
             if target.plan.empty:
                 return reporter.answer(f"nothing to do: {session.name} serves {target.plan.release}", summary(target))
             session.carry_out(steps(session, target), closing(target), run, target)
-        _answer(session, target)
+        answer(session, target)
     return None
 
 
@@ -122,7 +122,7 @@ def catch_up(
             if plan.empty:
                 return reporter.answer(f"nothing to do: every host of {session.name} serves {wanted}", summary(target))
             session.carry_out(steps(session, target), closing(target), run, target)
-        _answer(session, target)
+        answer(session, target)
     return None
 
 
@@ -254,7 +254,8 @@ def _show(session: Session, target: Target) -> None:
     return reporter.leave(2)
 
 
-def _answer(session: Session, target: Target) -> None:
+def answer(session: Session, target: Target) -> None:
+    """Say what users get now."""
     plan = target.plan
     said = f"{session.name} serves {plan.release}"
     if plan.rollout.hold:

@@ -105,7 +105,7 @@ def restore_steps(session: Session, target: Target, point: RecoveryPoint) -> lis
 
     scope = session.recovery
     database = recovery.has_database(point)
-    files = point.files(target.first_app) is not None
+    files = any(point.files(app.host) is not None for app in target.plan.apps)
     table: list[Step] = [
         record.begin(target),
         *session.hooks("pre-rollback", target),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -34,7 +34,7 @@ def resume(
         session.confirm(yes, f"{found.sentence}. It is about to be finished.")
         target = prepared(session, found, folder)
         go_on(session, target, run, found)
-        reporter.answer(f"{session.name} serves {target.plan.release}", deploy.summary(target))
+        deploy.answer(session, target)
 
 
 @verb(help={"env": ENV, "lock_wait": LOCK_WAIT, "yes": YES, "json": JSON})
@@ -63,7 +63,14 @@ def take_back(session: Session, run: Run, found: Unfinished, folder: Path) -> No
 
 def prepared(session: Session, found: Unfinished, folder: Path, to_undo: bool = False) -> Target:
     """The target of a run as it was when it began. Raises Refused where it cannot go on from here."""
-    if not to_undo:
+    if found.took_effect:
+        if waited_for := sorted(set(found.absent) & set(session.environment.run_hosts)):
+            raise Refused(
+                f"{found.sentence}; {', '.join(waited_for)} cannot be asked",
+                f"when all hosts answer: inv deploy.resume; one that is gone for good: take it out of "
+                f"hosts/{session.name}.yml first",
+            )
+    elif not to_undo:
         if found.being_undone:
             raise Refused(found.sentence, found.remedy)
         if found.absent:
@@ -77,9 +84,7 @@ def prepared(session: Session, found: Unfinished, folder: Path, to_undo: bool = 
                 "undo it and deploy again: inv deploy.abort",
             )
     target = session.earlier_target(found)
-    if found.plan.kind == "back":
-        return target
-    if to_undo:
+    if found.plan.kind == "back" or to_undo or found.took_effect:
         return target
     archive = session.release_of(found.plan, folder)
     return replace(target, manifest=archive.manifest, archive=archive.path)
@@ -87,14 +92,37 @@ def prepared(session: Session, found: Unfinished, folder: Path, to_undo: bool = 
 
 def go_on(session: Session, target: Target, run: Run, found: Unfinished) -> None:
     """Do what is not done yet."""
+    closing = rollback.restore_closing_or_usual(target)
+    if found.took_effect:
+        return session.carry_out([], closing, run, target)
     table = _table(session, target)
+    ahead = remaining(table, found)
+    if not ahead and not closing:
+        raise Refused(found.sentence, "go on: inv canary.set PERCENT (100 for all); go back: inv canary.stop")
+    begun = [step for step in table if found.was_begun(step.name)]
+    return session.carry_out(ahead, closing, run, target, already=begun)
+
+
+def remaining(table: Sequence[Step], found: Unfinished) -> list[Step]:
+    """What of a run's steps is still to be done, or to be done again; nothing if all is done."""
     done = 0
-    while done < len(table) and found.is_done(table[done].name, table[done].hosts):
+    while done < len(table) and _is_behind(table, done, found):
         done += 1
-    ahead = table[done:]
-    if any(step.name in AGAIN for step in table[:done]) and not found.took_effect and ahead:
-        ahead = [step for step in table[:done] if step.name in AGAIN] + ahead
-    session.carry_out(ahead, rollback.restore_closing_or_usual(target), run, target, already=table[:done])
+    if done == len(table):
+        return []
+    if found.held:
+        # Holding a canary ended the trial that its gates rely on: its share is given once more, on a new one.
+        shares = [number for number, step in enumerate(table[:done]) if step.name.startswith("canary-")]
+        done = shares[-1] if shares else done
+    return [step for step in table[:done] if step.name in AGAIN] + list(table[done:])
+
+
+def _is_behind(table: Sequence[Step], number: int, found: Unfinished) -> bool:
+    """Whether the run has passed this step, be it that an earlier resume stopped while doing it again."""
+    step, following = table[number], table[number + 1 :]
+    return found.is_done(step.name, step.hosts) or (
+        step.name in AGAIN and any(found.was_begun(later.name) for later in following if later.name not in AGAIN)
+    )
 
 
 def _table(session: Session, target: Target) -> list[Step]:

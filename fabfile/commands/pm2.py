@@ -68,7 +68,8 @@ pm2_save() {
 
 START = r"""
 if [ "$(cat "$directory/.turnout/started" 2> /dev/null)" = "$run" ]; then
-    if pm2_list | grep -qE "\[\"$name\",[0-9]+,\"online\""; then exit 0; fi
+    listed=$(pm2_list)
+    if grep -qE "\[\"$name\",[0-9]+,\"online\"" <<< "$listed"; then exit 0; fi
 fi
 pm2 delete "$name" > /dev/null 2>&1 || true
 end_orphan "$port"
@@ -85,8 +86,10 @@ echo "$run" > "$directory/.turnout/started"
 sync -f "$directory"
 """
 
+# No list is no word of a process that is down: what may have users is not started anew then.
 ONLINE = r"""
-pm2_list | grep -qE "\[\"$name\",[0-9]+,\"online\""
+listed=$(pm2_list)
+if grep -qE "\[\"$name\",[0-9]+,\"online\"" <<< "$listed"; then exit 0; fi
 """
 
 SAVE = r"""
@@ -124,8 +127,7 @@ def start_unless_online(paths: Paths, slot: Slot, port: int, stop_timeout: float
     """As `start`, but a process that runs is left alone."""
     script = start(paths, slot, port, "", stop_timeout, node, pm2)
     check = _script(ONLINE, 60, node, pm2, name=paths.process(slot))
-    text = f"(\n{check.text}) || (\n{script.text})\n"
-    return Script(text, script.timeout + check.timeout, mutates=True, library=PM2)
+    return Script(check.text + script.text, script.timeout + check.timeout, mutates=True, library=PM2)
 
 
 def stop(

@@ -32,16 +32,20 @@ def carry_out(
 ) -> None:
     """Do all steps or none, and then the closing ones, from which nothing is taken back.
 
-    `already` are steps that an earlier attempt of the same run did; they are undone with the others. Raises RolledBack
+    `already` are all steps that an earlier attempt of the same run began, in the order of the run, even those that are
+    done again now: everything is undone in that order, the last one first. Raises RolledBack
     when a step failed and all is as before, Interrupted when the operator stopped it (and all is as before), Held when
     a canary waits for a decision, HandsNeeded when undoing failed, something is different, or a closing step failed.
     """
     started: list[Step] = list(already)
+    doing = ""
     with _signals(run) as signals:
         try:
             try:
                 for step in steps:
-                    started.append(step)
+                    doing = step.name
+                    if doing not in {begun.name for begun in started}:
+                        started.append(step)
                     _do(step, run)
                 signals.absorb = True
                 _close(closing, run)
@@ -59,7 +63,7 @@ def carry_out(
                 cause.__cause__ = error
         except KeyboardInterrupt:
             cause = Interrupted("interrupted by the operator", "nothing to clean up: type the command again")
-        failed = "" if isinstance(cause, Interrupted) or not started else started[-1].name
+        failed = "" if isinstance(cause, Interrupted) else doing
         problems = _take_back(started, run, aftermath, failed, cause)
     _raise(cause, problems, run)
 
@@ -107,11 +111,11 @@ def _close(closing: Sequence[Step], run: Run) -> None:
     for step in closing:
         try:
             _do(step, run)
-        except TurnoutError as error:
+        except Exception as error:  # a defect, too, must not take back what users have written to since
             raise HandsNeeded(
-                f"{run.verb} took effect, but then {step.name} failed: {error.fact}",
+                f"{run.verb} took effect, but then {step.name} failed: {_fact(error)}",
                 "nothing was undone; inv status shows what is live, inv deploy.resume does the rest",
-                error.details,
+                error.details if isinstance(error, TurnoutError) else (),
             ) from error
 
 

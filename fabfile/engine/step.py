@@ -119,6 +119,8 @@ class SwitchStep:
     title: str
     doing: Mapping[str, Script]
     undoing: Mapping[str, Script]
+    behind: tuple[str, ...] = ()
+    """Hosts that these send requests to; where one keeps its traffic, the new slot has to stay there."""
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -132,7 +134,11 @@ class SwitchStep:
         run.emit(Note(f"switched {len(self.doing)} hosts within {seconds * 1000:.0f} ms"))
 
     def undo(self, run: Run) -> None:
-        run.undo(self.name, self.undoing)
+        try:
+            run.undo(self.name, self.undoing)
+        except FleetError:
+            run.stuck.update(self.behind)
+            raise
 
 
 @dataclass(frozen=True)

@@ -47,8 +47,11 @@ class Unfinished:
         return all(self.progress.get(host, {}).get(name) == "done" for host in hosts)
 
     def was_begun(self, name: str) -> bool:
-        """Whether a step was begun anywhere."""
-        return any(name in events for events in self.progress.values())
+        """Whether a step was begun anywhere. A share that was given by hand is taken back with the switch."""
+        steps = {step for events in self.progress.values() for step in events}
+        return name in steps or (
+            name.partition(".")[0] == "switch" and any(step.startswith("canary-") for step in steps)
+        )
 
     @property
     def sentence(self) -> str:
@@ -86,7 +89,7 @@ def find_unfinished(observed: Mapping[str, Observed]) -> Unfinished | None:
         return None
     oldest = min(records.values(), key=lambda record: record.began)
     parts = {name: record for name, record in records.items() if record.run == oldest.run}
-    return Unfinished(
+    found = Unfinished(
         run=oldest.run,
         holder=oldest.holder,
         began=oldest.began,
@@ -97,6 +100,9 @@ def find_unfinished(observed: Mapping[str, Observed]) -> Unfinished | None:
         absent=tuple(sorted(set(oldest.hosts) - set(parts))),
         held=any(_held(observed[name], oldest.run) for name in parts),
     )
+    if found.took_effect:  # a host that answers without a record has come to the end already
+        return replace(found, absent=tuple(name for name in found.absent if name not in observed))
+    return found
 
 
 def refuse_if_unfinished(observed: Mapping[str, Observed]) -> None:

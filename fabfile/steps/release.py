@@ -53,13 +53,16 @@ def place(target: Target) -> HostStep:
 
 def migrate(target: Target) -> HostStep:
     """Run the application's migration once, on the first host. It only adds, so there is nothing to take back."""
-    first = target.plan.apps[0]
     settings = target.environment.release
+    title = "migrate the database"
+    if not target.plan.apps:  # what is left of a run may be a host of nginx alone
+        return HostStep("migrate", title, {})
+    first = target.plan.apps[0]
     variables = slot_variables(target.environment, first.slot, first.address, first.port, target.plan.release)
     script = commands.migrate(
         target.paths, first.slot, settings.migrate, variables, first.node, settings.migrate_timeout
     )
-    return HostStep("migrate", f"migrate the database from {first.host}", {first.host: script}, report=_last_lines)
+    return HostStep("migrate", f"{title} from {first.host}", {first.host: script}, report=_last_lines)
 
 
 def _last_lines(results: Mapping[str, Result]) -> list[str]:

@@ -35,8 +35,3 @@ class Target:
     before: Mapping[str, Observed]
     manifest: Manifest | None = None
     archive: Path | None = None
-
-    @property
-    def first_app(self) -> str:
-        """The host on which what has to happen once happens."""
-        return self.plan.apps[0].host

@@ -142,7 +142,9 @@ def _switch(
         # On a first deploy there is nothing to answer: the site goes away next.
         look = verify and web.before is not None
         undoing[web.host] = traffic.back(paths, before, web.previous_release or "", front, verify=look)
-    return SwitchStep(name, title, doing, undoing)
+    # A host that has both is left alone by itself when it fails; elsewhere any nginx asks every host.
+    behind = () if target.environment.together else tuple(app.host for app in target.plan.apps)
+    return SwitchStep(name, title, doing, undoing, behind)
 
 
 def _before(web: WebPlan) -> Share:

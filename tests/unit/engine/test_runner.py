@@ -173,6 +173,17 @@ def test_from_a_closing_step_nothing_is_taken_back() -> None:
     assert world.log == ["do a", "do b"]
 
 
+def test_a_defect_in_a_closing_step_undoes_nothing() -> None:
+    world = World()
+
+    def defect() -> None:
+        raise ZeroDivisionError("oops")
+
+    with pytest.raises(HandsNeeded, match="took effect, but then b failed"):
+        carry_out([world.step("a")], [world.step("b", defect)], world.run, SAME)
+    assert world.log == ["do a", "do b"]
+
+
 def test_ctrl_c_does_not_stop_the_closing_steps() -> None:
     world = World()
     carry_out([world.step("a")], [world.step("b", ctrl_c), world.step("c")], world.run, SAME)
@@ -207,6 +218,18 @@ def test_what_an_earlier_attempt_did_is_undone_with_the_rest() -> None:
     with pytest.raises(RolledBack):
         carry_out([world.step("b", fails("it broke"))], [], world.run, SAME, already=[earlier])
     assert world.log == ["do b", "undo b", "undo a"]
+
+
+def test_what_is_done_again_is_still_undone_in_the_order_of_the_run() -> None:
+    """The new release must not be stopped, by undoing its start, while the switch still sends users to it."""
+    world = World()
+    earlier = [world.step(name) for name in ("start", "prove", "switch", "settle")]
+    again = [world.step("start"), world.step("prove", fails("it broke")), world.step("settle")]
+    blamed: list[str] = []
+    with pytest.raises(RolledBack):
+        carry_out(again, [], world.run, Aftermath(list, lambda step, cause: blamed.append(step)), already=earlier)
+    assert world.log == ["do start", "do prove", "undo settle", "undo switch", "undo prove", "undo start"]
+    assert blamed == ["prove"]
 
 
 def test_a_held_canary_is_left_as_it_is() -> None:

@@ -93,6 +93,26 @@ def test_a_host_without_the_record_is_absent() -> None:
     assert found.absent == ("h2",)
 
 
+def test_a_host_that_came_to_the_end_is_not_waited_for() -> None:
+    """Else a last step that failed on one host alone could neither be finished nor undone."""
+    seen = {**interrupted({"h1": {"record": "done", "tidy": "start"}}), "h2": serving("h2")}
+    found = find_unfinished(seen)
+    assert found is not None
+    assert found.absent == ()
+    del seen["h2"]
+    found = find_unfinished(seen)
+    assert found is not None
+    assert found.absent == ("h2",)
+
+
+def test_a_share_given_by_hand_is_taken_back_with_the_switch() -> None:
+    found = find_unfinished(interrupted({"h1": {"canary-25": "done"}, "h2": {}}))
+    assert found is not None
+    assert found.was_begun("switch")
+    assert found.was_begun("switch.2")
+    assert not found.was_begun("settle")
+
+
 def test_the_oldest_of_two_runs_comes_first() -> None:
     newer = interrupted({"h2": {}}, run="r2", began="2026-01-02T00:00:00+00:00")
     found = find_unfinished({**newer, **interrupted({"h1": {}})})

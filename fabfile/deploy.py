@@ -60,6 +60,7 @@ def deploy(
 ) -> None:
     """Put a release on every host, prove it healthy, and move traffic to it; undo everything if a step fails."""
     from fabfile.planning.rollout import parse_rollout
+    from fabfile.planning.unfinished import refuse_if_unfinished
     from fabfile.session import opened
 
     pace = (duration(step, "--step"), duration(watch, "--watch") if watch else 0.0)
@@ -70,6 +71,7 @@ def deploy(
         archive = session.open_release(release)
 
         def target_on(observed: Mapping[str, Observed]) -> Target:
+            refuse_if_unfinished(observed)
             seen = {name: observed[name] for name in chosen}
             return _target(session, archive, seen, rollout, hosts, skip_backup, skip_migrate)
 
@@ -89,11 +91,14 @@ def deploy(
 def plan(reporter: Reporter, env: str | None = None, release: str | None = None, json: bool = False) -> None:
     """Show every step, command and file change that a deploy would make; exit 2 when there is something to do."""
     from fabfile.model.plan import Rollout
+    from fabfile.planning.unfinished import refuse_if_unfinished
     from fabfile.session import opened
 
     with opened(env, reporter, read_only=True) as session:
         archive, hosts = session.open_release(release), session.environment.run_hosts
-        _show(session, _target(session, archive, session.observe(), Rollout(), hosts))
+        observed = session.observe()
+        refuse_if_unfinished(observed)
+        _show(session, _target(session, archive, observed, Rollout(), hosts))
 
 
 @verb(help={"env": ENV, "lock_wait": LOCK_WAIT, "yes": YES, "json": JSON}, name="catch-up")
@@ -208,9 +213,7 @@ def _target(
 
     from fabfile.model.plan import Rollout
     from fabfile.planning.deploy_plan import plan_deploy
-    from fabfile.planning.unfinished import refuse_if_unfinished
 
-    refuse_if_unfinished(observed)
     environment = session.environment
     plan: Plan = plan_deploy(
         observed.values(), environment, archive.manifest.id, session.configuration, session.templates, rollout=rollout

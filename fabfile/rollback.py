@@ -47,7 +47,7 @@ def rollback(
     yes: bool = False,
     json: bool = False,
 ) -> None:
-    """Go back to the release in the other slot, to another that the hosts keep, or with --backup=N to a whole backup."""
+    """Go back to the release in the other slot, to another that the hosts keep, or with --backup=N to a backup."""
     from fabfile.session import opened
 
     wait = duration(lock_wait, "--lock-wait")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fabfile import deploy, rollback
-from fabfile.errors import BadInput, Refused
+from fabfile.errors import BadInput, HandsNeeded, Refused
 from fabfile.ui.reporter import Reporter
 from fabfile.verb import ENV, JSON, LOCK_WAIT, YES, duration, verb
 
@@ -55,10 +55,19 @@ def take_back(session: Session, run: Run, found: Unfinished, folder: Path) -> No
     """Undo every step that was begun anywhere. Raises Refused when it is too late for that."""
     if found.took_effect:
         raise Refused(found.sentence, f"{found.remedy}; then inv rollback goes back")
+    gone = [name for name in found.absent if name not in run.tokens]
+    if gone and not session.environment.together:
+        raise Refused(
+            f"{', '.join(gone)} cannot be asked, and what is undone elsewhere may be what it sends its users to",
+            "when all hosts answer: inv deploy.abort",
+        )
     target = prepared(session, found, folder, to_undo=True)
     session.take_back([step for step in _table(session, target) if found.was_begun(step.name)], run, target)
-    if found.absent:
-        session.reporter.say(f"{', '.join(found.absent)}: out of reach or without a record of this run")
+    if gone:
+        raise HandsNeeded(
+            f"the run was taken back where hosts answer, but {', '.join(gone)} cannot be asked",
+            "it gives its traffic back by itself; once it answers: inv deploy.abort",
+        )
 
 
 def prepared(session: Session, found: Unfinished, folder: Path, to_undo: bool = False) -> Target:

@@ -2,4 +2,10 @@
 
 from __future__ import annotations
 
+import hypothesis
+
 pytest_plugins = ["tests.lab_fixture", "tests.seed_option"]
+
+# How long an example takes says more about what else the machine does than about the code.
+hypothesis.settings.register_profile("turnout", deadline=None)
+hypothesis.settings.load_profile("turnout")

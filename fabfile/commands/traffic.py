@@ -120,7 +120,7 @@ done
 ARM = r"""
 arm() {
     umask 077
-    rm -f "$state/confirmed"
+    rm -f "$state/confirmed" "$state/reverting"
     printf '%s\n' "$deadman" > "$state/deadman.new"
     mv "$state/deadman.new" "$state/deadman"
     printf '%s\n' "run=$run" "back=$back" "step=$step" "patience=$patience" > "$state/trial.new"
@@ -146,7 +146,7 @@ if [ "$(holds)" != "$back" ]; then
     mv -T "$traffic.back" "$traffic" || [ "$(holds)" = "$back" ]
     sync "$nginx"
 fi
-rm -f "$traffic.back" "$state/trial" "$state/confirmed"
+rm -f "$traffic.back" "$state/trial" "$state/reverting" "$state/confirmed"
 [ "$verify" = yes ] || exit 0
 answers stable "$release"
 """

@@ -107,6 +107,12 @@ def find_unfinished(observed: Mapping[str, Observed]) -> Unfinished | None:
 
 def refuse_if_unfinished(observed: Mapping[str, Observed]) -> None:
     """Raise Refused where a run has not ended: another one on top could not be taken back."""
+    strange = [name for name, seen in observed.items() if seen.pending and parse(seen.pending) is None]
+    if strange:
+        raise Refused(
+            f"{', '.join(strange)}: a run has not ended, and its record was written by another version",
+            "finish or undo it with that version: inv deploy.resume, inv deploy.abort",
+        )
     if unfinished := find_unfinished(observed):
         raise Refused(unfinished.sentence, unfinished.remedy)
 

@@ -120,5 +120,8 @@ def test_the_oldest_of_two_runs_comes_first() -> None:
     assert found.run == "r1"
 
 
-def test_a_record_that_cannot_be_read_is_no_record() -> None:
-    assert find_unfinished({"h1": replace(serving("h1"), pending='{"run":"r1","nonsense')}) is None
+def test_a_record_that_cannot_be_read_keeps_others_out() -> None:
+    strange = {"h1": replace(serving("h1"), pending='{"run":"r1","nonsense')}
+    assert find_unfinished(strange) is None
+    with pytest.raises(Refused, match="h1: a run has not ended, and its record was written by another version"):
+        refuse_if_unfinished(strange)

@@ -89,8 +89,11 @@ uptime() { cut -d. -f1 /proc/uptime; }
 back() {
     local share
     share=$(sed -n 's/^back=//p' reverting)
-    [ -L "$traffic.back" ] || ln -s "${shares##*/}/$share" "$traffic.back"
-    mv -T "$traffic.back" "$traffic"
+    until { [ -L "$traffic.back" ] || ln -s "${shares##*/}/$share" "$traffic.back"; } &&
+        mv -T "$traffic.back" "$traffic"; do
+        sleep 2
+        [ -e reverting ] || exit 0
+    done
     sync "$nginx"
     printf '{"at":"%s","run":"%s","verb":"dead man","step":"%s","event":"reverted","token":0}\n' \
         "$(date -u +%FT%TZ)" "$(sed -n 's/^run=//p' reverting)" "$(sed -n 's/^step=//p' reverting)" >> journal.jsonl

@@ -14,7 +14,7 @@ from fabfile.steps.target import Target
 
 
 def start(target: Target) -> HostStep:
-    """Start the idle slot and save both slots for a reboot, so that either flag is served whatever happens next."""
+    """Start the idle slot and save both slots for a reboot, so that either one is there whatever happens next."""
     return HostStep(
         "start",
         f"start {target.plan.release} in the idle slot",

@@ -143,6 +143,18 @@ def test_a_way_back_that_was_cut_off_is_gone_to_its_end_at_boot(paths: Paths) ->
     assert not Path(paths.state, "reverting").exists()
 
 
+def test_a_way_back_that_is_barred_is_tried_again(paths: Paths) -> None:
+    switch(paths, GREEN, patience=1)
+    # What cannot be replaced by a symlink, whoever tries: root may write to any directory.
+    Path(paths.traffic).unlink()
+    Path(paths.traffic).mkdir()
+    assert soon(lambda: Path(paths.state, "reverting").exists())
+    time.sleep(1)
+    Path(paths.traffic).rmdir()
+    assert soon(lambda: now(paths) == "blue")
+    assert soon(lambda: not Path(paths.state, "reverting").exists())
+
+
 @pytest.mark.parametrize("wanted", [GREEN, TENTH])
 def test_taking_back_works_from_wherever_a_switch_stopped_and_twice(paths: Paths, wanted: Share) -> None:
     back = traffic.back(paths, BLUE, "1.0", FRONT, verify=False)

@@ -24,13 +24,13 @@ pm2() {
         PATH="$(dirname "$node"):/usr/local/bin:/usr/bin:/bin" PM2_DISCRETE_MODE=true \
         PM2_DISABLE_VERSION_CHECK=true "$node" "$pm2_js" -s "$@" < /dev/null
 }
-# On a busy host the list comes cut, or not at all, now and then.
+# A pm2 call starts a daemon where none listens. pm2.pid does not tell: systemd removes it when its unit has failed,
+# though another daemon runs by then. On a busy host the list comes cut, or not at all, now and then.
 pm2_list() {
-    local pid list left=3
-    pid=$(cat "$PM2_HOME/pm2.pid" 2>/dev/null || echo none)
+    local list left=3
     while [ "$left" -gt 0 ]; do
         list='[]'
-        if kill -0 "$pid" 2>/dev/null; then list=$(pm2 jlist || true); fi
+        if [[ "$(ss -Hlx)" == *" $PM2_HOME/rpc.sock "* ]]; then list=$(pm2 jlist || true); fi
         printf %s "$list" | "$node" -e 'let l;
             try { l = JSON.parse(require("fs").readFileSync(0)) } catch { process.exit(1) }
             console.log(JSON.stringify(l.map(p => [p.name, p.pid || 0, p.pm2_env.status, p.pm2_env.restart_time])))' &&

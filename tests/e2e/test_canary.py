@@ -13,8 +13,8 @@ from tests.e2e.project import Done, Project
 
 pytestmark = pytest.mark.lab
 
-GATES = {"min_requests": 60, "interval": "2s"}
-CANARY = ("--canary=10,50,100", "--step=10s")
+GATES = {"min_requests": 40, "interval": "2s"}
+CANARY = ("--canary=10,50,100", "--step=12s")
 
 
 @pytest.fixture(autouse=True)
@@ -103,6 +103,8 @@ def test_without_traffic_the_canary_is_held_and_moved_on_by_hand(project: Projec
     assert ask(address, "turnout=stable") == first
     assert "10 %" in project.inv("canary.status").out
     assert "being held" in project.inv("status").err
+    assert "too few requests" in project.inv("deploy.resume", expect=8).err
+    assert ask(address, "turnout=canary") == second
     project.inv("canary.set", "25")
     assert "25 %" in project.inv("canary.status").out
     project.inv("canary.set", "100")

@@ -176,3 +176,11 @@ def test_what_outlived_a_killed_daemon_does_not_stop_the_next_deploys(project: P
         "h1", "bash", "-c", "pgrep -fc '/var/app/small/slots/[b]lue|/var/app/small/slots/[g]reen'"
     )
     assert running.strip() == "1"
+
+
+def test_a_daemon_without_its_pid_file_is_still_asked(project: Project, first: str) -> None:
+    """Systemd removes the file when the unit that PM2 made has failed, whoever runs by then."""
+    project.lab.execute("h1", "rm", "/home/deploy/.pm2/pm2.pid")
+    release = project.build("2.7.0")
+    project.inv("deploy", f"--release={release}")
+    assert {host: ask(project, host) for host in project.lab.hosts} == dict.fromkeys(project.lab.hosts, release)

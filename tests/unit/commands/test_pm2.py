@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
@@ -19,13 +18,9 @@ MUTE_PM2 = 'require("fs").appendFileSync(process.env.HOME + "/asked", process.ar
 
 
 @pytest.fixture
-def mute_pm2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.delenv("PM2_HOME", raising=False)
-    (tmp_path / ".pm2").mkdir()
-    (tmp_path / ".pm2" / "pm2.pid").write_text(str(os.getpid()))
-    (tmp_path / "pm2.js").write_text(MUTE_PM2)
-    return tmp_path / "pm2.js"
+def mute_pm2(pm2_home: Path) -> Path:
+    (pm2_home / "pm2.js").write_text(MUTE_PM2)
+    return pm2_home / "pm2.js"
 
 
 @pytest.mark.parametrize("resumed", [True, False])

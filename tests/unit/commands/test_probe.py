@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import socket
 import threading
@@ -46,15 +45,11 @@ def port() -> Iterator[int]:
 
 
 @pytest.fixture
-def slow_pm2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def slow_pm2(pm2_home: Path) -> Path:
     """Takes longer to list its one process than an answer of the application may take."""
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.delenv("PM2_HOME", raising=False)
-    (tmp_path / ".pm2").mkdir()
-    (tmp_path / ".pm2" / "pm2.pid").write_text(str(os.getpid()))
     process = {"name": "shop-blue", "pid": 7, "pm2_env": {"status": "online", "restart_time": 0}}
-    (tmp_path / "pm2.js").write_text(SLOW_PM2 % json.dumps(json.dumps([process])))
-    return tmp_path / "pm2.js"
+    (pm2_home / "pm2.js").write_text(SLOW_PM2 % json.dumps(json.dumps([process])))
+    return pm2_home / "pm2.js"
 
 
 def prove(folder: Path, port: int, pm2_js: Path, release: str) -> None:

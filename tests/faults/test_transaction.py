@@ -18,6 +18,9 @@ QUICK = {
     "health": {"timeout": "15s", "stable": "500ms", "request_timeout": "2s"},
 }
 
+DOWN = ("power", "cable", "nginx", "pm2")
+"""What nobody can be spared of on the host itself; systemd ends PM2's processes with a daemon that began at boot."""
+
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "fault" in metafunc.fixturenames:
@@ -38,7 +41,7 @@ def test_a_fault_leaves_hosts_that_serve_and_a_run_that_can_be_ended(stage: Stag
     # A site that differs each time makes a run install it, too.
     project.configure(**QUICK, site={"max_body": f"{time.monotonic_ns() // 10**6}k"})
     words = ("deploy", f"--release={wanted}") if fault.verb == "deploy" else ("rollback",)
-    with Watched(stage, fault.host if fault.kind in ("power", "cable", "nginx") else "") as watched:
+    with Watched(stage, fault.host if fault.kind in DOWN else "") as watched:
         stage.run(words, fault)
         stage.mend(fault)
         undone = end(stage, fault, stage.serves_something_whole(), wanted)

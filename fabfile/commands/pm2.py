@@ -51,8 +51,21 @@ end_orphan() {
     while kill -0 "$pid" 2> /dev/null && [ "$left" -gt 0 ]; do sleep 0.1; left=$((left - 1)); done
     kill -KILL "$pid" 2> /dev/null || true
 }
-# PM2 empties its dump before it writes it: without space, the list that a reboot needs would be lost.
+# A daemon that was started anew after a killed one knows nothing of the slot that has users; systemd may have ended it.
+pm2_keep() {
+    local name directory listed
+    listed=$(pm2_list) || exit 1
+    for name in "$@"; do
+        case "$listed" in *"[\"$name\","*) continue ;; esac
+        directory=$(realpath "$slots/${name##*-}")
+        [ -z "$(find /proc -maxdepth 2 -name cwd -lname "$directory" 2> /dev/null)" ] || return 1
+        pm2 start "$directory/.turnout/ecosystem.json" > /dev/null || fail "$name is down, and pm2 cannot start it"
+    done
+}
+# PM2 empties its dump before it writes it: without space, the list that a reboot needs would be lost. What runs, but
+# unknown to this daemon, stands in the list that was saved before.
 pm2_save() {
+    if ! pm2_keep "$@"; then return 0; fi
     [ "$(df -B1 --output=avail "$PM2_HOME" | tail -n 1)" -gt 4194304 ] ||
         fail "no space left for pm2 save in $PM2_HOME; the saved list was left alone"
     pm2 save --force > /dev/null || fail "pm2 save failed, so a reboot would not bring the right slot back"
@@ -93,7 +106,7 @@ if grep -qE "\[\"$name\",[0-9]+,\"online\"" <<< "$listed"; then exit 0; fi
 """
 
 SAVE = r"""
-pm2_save "$name"
+pm2_save "$name" "${keep[@]}"
 """
 
 STOP = r"""
@@ -112,20 +125,23 @@ def _script(body: str, timeout: float, node: str, pm2: str, **values: str | int 
     return Script(bind(body, node=node, pm2_js=pm2, **values), timeout, mutates=True, library=PM2)
 
 
-def start(paths: Paths, slot: Slot, port: int, run: str, stop_timeout: float, node: str, pm2: str) -> Script:
+def start(
+    paths: Paths, slot: Slot, port: int, keep: tuple[str, ...], run: str, stop_timeout: float, node: str, pm2: str
+) -> Script:
     """Start the slot afresh (delete and start: PM2 ignores a changed directory); a reboot brings back all that runs.
 
-    What this very run started already, and is still online, is left alone.
+    What this very run started already, and is still online, is left alone. The processes `keep` are started too, should
+    they be down.
     """
     values = {"name": paths.process(slot), "slot": slot, "slots": f"{paths.root}/slots", "logs": paths.logs}
     values["directory"] = paths.slot(slot)
     limit = round(60 + stop_timeout)
-    return _script(START + SAVE, 150 + stop_timeout, node, pm2, port=port, run=run, limit=limit, **values)
+    return _script(START + SAVE, 150 + stop_timeout, node, pm2, port=port, keep=keep, run=run, limit=limit, **values)
 
 
 def start_unless_online(paths: Paths, slot: Slot, port: int, stop_timeout: float, node: str, pm2: str) -> Script:
     """As `start`, but a process that runs is left alone."""
-    script = start(paths, slot, port, "", stop_timeout, node, pm2)
+    script = start(paths, slot, port, (), "", stop_timeout, node, pm2)
     check = _script(ONLINE, 60, node, pm2, name=paths.process(slot))
     return Script(check.text + script.text, script.timeout + check.timeout, mutates=True, library=PM2)
 
@@ -133,7 +149,7 @@ def start_unless_online(paths: Paths, slot: Slot, port: int, stop_timeout: float
 def stop(
     paths: Paths, slot: Slot, port: int, keep: tuple[str, ...], stop_timeout: float, node: str, pm2: str
 ) -> Script:
-    """Stop the slot gracefully (seconds) and save the list, in which the processes `keep` must be found."""
+    """Stop the slot gracefully (seconds) and save the list, with the processes `keep`: started, should they be down."""
     values = {"name": paths.process(slot), "slot": slot, "slots": f"{paths.root}/slots"}
     limit = round(60 + stop_timeout)
     return _script(STOP, 120 + stop_timeout, node, pm2, port=port, keep=keep, limit=limit, **values)

@@ -87,12 +87,18 @@ def _bring_back(
 
 def _start_new(target: Target, host: AppPlan) -> Script:
     limit = target.environment.process.stop_timeout
-    return pm2.start(target.paths, host.slot, host.port, target.run, limit, host.node, host.pm2)
+    keep = _users_on(target, host)
+    return pm2.start(target.paths, host.slot, host.port, keep, target.run, limit, host.node, host.pm2)
 
 
 def _stop_new(target: Target, host: AppPlan) -> Script:
     limit = target.environment.process.stop_timeout
-    return pm2.stop(target.paths, host.slot, host.port, (), limit, host.node, host.pm2)
+    return pm2.stop(target.paths, host.slot, host.port, _users_on(target, host), limit, host.node, host.pm2)
+
+
+def _users_on(target: Target, host: AppPlan) -> tuple[str, ...]:
+    """The process of the slot that serves while the new one starts; a restore has stopped it."""
+    return (target.paths.process(host.previous),) if host.previous and target.plan.kind != "restore" else ()
 
 
 def _stop_old(target: Target, host: AppPlan, new_runs: bool = True) -> Script:

@@ -220,6 +220,8 @@ class DatabaseSettings(Section):
     """A role that may create, own and rename this database (superuser, or CREATEDB and owner)."""
     password: Sourced
     """That role's password: `env:NAME` or `file:PATH`."""
+    schema_version: Annotated[PlainText, Field(min_length=1)] | None = None
+    """An SQL query for one value, the version of the application's schema; backups note it."""
 
 
 class BackupSettings(Section):

@@ -42,18 +42,17 @@ def setup(
             return reporter.answer(text.dumps(document, indent=2), document)
         store, aim = session.recovery.catalogue.store, wanted(settings)
         assert isinstance(store, S3Store), "sessions have no other"
-        found = bucket_findings(store, aim)
         if yes:
-            unsupported, refused = mend(store, found)
+            unsupported, refused = mend(store, aim)
             for line in unsupported:
                 reporter.say(f"{line}: this store cannot do that")
-            found = bucket_findings(store, aim)
             if refused:
                 raise StorageError(
                     f"s3://{settings.bucket}: {len(refused)} settings could not be changed",
                     "mend what is named and run it again; all others are as wanted: inv bucket.setup",
                     refused,
                 )
+        found = bucket_findings(store, aim)
         _show(reporter, found, settings.bucket)
         if not yes and any(finding.request for finding in found):
             reporter.say("to change what differs: inv bucket.setup --yes")

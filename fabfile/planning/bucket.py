@@ -86,10 +86,13 @@ def _found(state: BucketState, wanted: Wanted) -> Iterator[Finding]:
     yield _existence(state, wanted)
     for setting, seen, judge in (
         ("versioning", state.versioning, _versioning),
-        ("public access", state.public_access, _public_access),
         ("encryption", state.encryption, _encryption),
     ):
         yield _blind(setting, seen) if isinstance(seen, Unknown) else judge(seen or {})
+    if isinstance(state.public_access, Unknown):
+        yield _blind("public access", state.public_access)
+    else:
+        yield _public_access(state.public_access or {}, aws=wanted.region is not None)
     if isinstance(state.lock, Unknown):
         yield _blind("object lock", state.lock)
     else:
@@ -173,14 +176,16 @@ def _versioning(seen: Mapping[str, Any]) -> Finding:
     return Finding("versioning", "differs", status.lower(), "turn it on; later it can only be suspended", request)
 
 
-def _public_access(seen: Mapping[str, Any]) -> Finding:
-    open_doors = [name for name in NEVER_PUBLIC if not seen.get("PublicAccessBlockConfiguration", {}).get(name)]
-    if not open_doors:
+def _public_access(seen: Mapping[str, Any], aws: bool) -> Finding:
+    """Ceph 16 refuses every upload where public ACLs are blocked; that they are ignored is as good."""
+    present = {name: bool(seen.get("PublicAccessBlockConfiguration", {}).get(name)) for name in NEVER_PUBLIC}
+    needed = [name for name in NEVER_PUBLIC if aws or name != "BlockPublicAcls"]
+    lacking = [name for name in needed if not present[name]]
+    if not lacking:
         return Finding("public access", "fine", "blocked")
-    request = ("put_public_access_block", {"PublicAccessBlockConfiguration": NEVER_PUBLIC})
-    return Finding(
-        "public access", "differs", f"not set: {', '.join(open_doors)}", "block it in all four ways", request
-    )
+    block = {**present, **dict.fromkeys(needed, True)}
+    request = ("put_public_access_block", {"PublicAccessBlockConfiguration": block})
+    return Finding("public access", "differs", f"not set: {', '.join(lacking)}", "set it", request)
 
 
 def _encryption(seen: Mapping[str, Any]) -> Finding:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from botocore.exceptions import ClientError
 
 from fabfile.errors import StorageError
@@ -11,10 +9,12 @@ from fabfile.planning.bucket import BucketState, Finding, Seen, Unknown, Wanted,
 from fabfile.storage.port import NotFound
 from fabfile.storage.s3 import S3Store
 
+PROBE = "setup"
+"""An object that is put and deleted to see that what was changed has not locked us out."""
 UNSUPPORTED = ("NotImplemented", "MethodNotAllowed", "NotSupported", "UnsupportedOperation")
 NEW_BUCKET = "some stores lock only what was made for it: name a bucket that does not exist yet, and setup makes it so"
 
-NO_SUCH_THING = Unknown("the store has no such thing", unsupported=True)
+NO_SUCH_THING = Unknown("the store has no such thing, or does not tell", unsupported=True)
 
 
 def bucket_findings(store: S3Store, wanted: Wanted) -> tuple[Finding, ...]:
@@ -38,27 +38,36 @@ def observe(store: S3Store) -> BucketState:
     )
 
 
-def mend(store: S3Store, found: Iterable[Finding]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Send the request of every difference, whatever becomes of the others. Twice is the same as once.
+def mend(store: S3Store, wanted: Wanted) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Make the bucket if there is none, then mend each difference, whatever becomes of the others.
 
-    Returns a line for each that the store has no way to do, and one for each that it refused.
+    Twice is the same as once. Returns a line for each that the store has no way to do, and one for each that it
+    refused. Raises StorageError when the bucket cannot be made, or takes no uploads afterwards.
     """
+    found = bucket_findings(store, wanted)
+    if found[0].request:
+        store.ask(*found[0].request)
+        found = bucket_findings(store, wanted)  # only now does the store tell what it has no way to do
     unsupported, refused = [], []
     for finding in found:
         if finding.request is None:
             continue
-        operation, words = finding.request
         try:
-            store.ask(operation, words)
+            store.ask(*finding.request)
         except StorageError as error:
             line = f"{finding.setting}: {error.fact}"
             if _is_unsupported(error):
                 unsupported.append(line)
             else:
                 refused.append(f"{line}; {NEW_BUCKET}" if finding.setting == "object lock" else line)
-            if finding.setting == "bucket":
-                raise
+    _try_out(store, f"{wanted.prefix}/{PROBE}")
     return tuple(unsupported), tuple(refused)
+
+
+def _try_out(store: S3Store, key: str) -> None:
+    store.put(key, b"written by inv bucket.setup\n")
+    store.get(key)
+    store.delete(key)
 
 
 def _seen(store: S3Store, operation: str, content: str = "") -> Seen:

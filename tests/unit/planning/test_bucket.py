@@ -53,8 +53,8 @@ def test_a_bucket_that_does_not_exist_is_made_in_its_region_with_locks_and_gets_
     assert list(sent) == [
         "create_bucket",
         "put_bucket_versioning",
-        "put_public_access_block",
         "put_bucket_encryption",
+        "put_public_access_block",
         "put_object_lock_configuration",
         "put_bucket_lifecycle_configuration",
     ]
@@ -82,6 +82,17 @@ def test_a_bucket_that_does_not_exist_is_made_in_its_region_with_locks_and_gets_
 )
 def test_one_difference_gets_one_request(state: BucketState, operation: str) -> None:
     assert list(requests(state)) == [operation]
+
+
+def test_outside_aws_public_acls_are_ignored_and_not_blocked_unless_they_are_already() -> None:
+    aim = replace(WANTED, region=None, infrequent_after=None, glacier_after=None)
+    for already in (False, True):
+        present = {**dict.fromkeys(NEVER_PUBLIC, False), "BlockPublicAcls": already}
+        state = replace(FINE, public_access={"PublicAccessBlockConfiguration": present})
+        sent = requests(state, aim)["put_public_access_block"]["PublicAccessBlockConfiguration"]
+        assert sent == {**NEVER_PUBLIC, "BlockPublicAcls": already}
+        after = replace(FINE, public_access={"PublicAccessBlockConfiguration": sent})
+        assert the("public access", after, aim).state == "fine"
 
 
 def test_encryption_with_a_key_of_ones_own_is_fine() -> None:

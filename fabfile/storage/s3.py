@@ -57,6 +57,7 @@ HINTS = {
     "InvalidAccessKeyId": "check AWS_ACCESS_KEY_ID",
     "SignatureDoesNotMatch": "check AWS_SECRET_ACCESS_KEY",
     "ExpiredToken": "log in again: the session has expired",
+    "InvalidObjectState": "it is in an archive class: bring it back first: aws s3api restore-object",
     "RequestTimeTooSkewed": "set this machine's clock",
     "AuthorizationHeaderMalformed": REGION,
     "PermanentRedirect": REGION,

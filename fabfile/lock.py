@@ -6,9 +6,8 @@ from dataclasses import asdict
 
 from fabfile.errors import BadInput
 from fabfile.ui.reporter import Reporter
-from fabfile.verb import ENV, JSON, YES, duration, verb
+from fabfile.verb import ENV, JSON, YES, duration, one_line, verb
 
-LONGEST_REASON = 200
 LONGEST = 90 * 86400
 """Seconds that a lock by hand may last: a forgotten one ends by itself."""
 
@@ -74,13 +73,9 @@ def release(reporter: Reporter, env: str | None = None, yes: bool = False, json:
 
 def _reason(text: str) -> str:
     """The reason, fit for one line of the lease. Raises BadInput."""
-    reason = text.strip()
+    reason = one_line(text, "--reason")
     if not reason:
         raise BadInput("a lock by hand wants a reason", 'write --reason="database move"')
-    if not reason.isprintable():
-        raise BadInput("--reason holds a line break or a control character", "write the reason on one line, as text")
-    if len(reason) > LONGEST_REASON:
-        raise BadInput(f"--reason has {len(reason)} characters, {LONGEST_REASON} are the most", "shorten the reason")
     return reason
 
 

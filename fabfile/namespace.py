@@ -5,7 +5,7 @@ from __future__ import annotations
 from invoke.collection import Collection
 
 from fabfile import backup as backups
-from fabfile import build, canary, deploy, hosts, lock, maintenance, rollback, status, unfinished
+from fabfile import bucket, build, canary, deploy, hosts, lock, maintenance, rollback, status, unfinished
 from fabfile.lab import tasks as lab
 
 
@@ -21,6 +21,7 @@ def namespace() -> Collection:
     root.add_collection(deploys)
     for name, module in (
         ("backup", backups),
+        ("bucket", bucket),
         ("canary", canary),
         ("hosts", hosts),
         ("lab", lab),

@@ -22,6 +22,7 @@ ENV = "environment file to use, hosts/<env>.yml; default: DEPLOYMENT_ENV, else t
 JSON = "one JSON document, or one event per line, on standard output"
 YES = "do not ask"
 LOCK_WAIT = "how long to wait for another run to end, such as 10m"
+LONGEST_LINE = 200
 
 
 def duration(text: str, flag: str) -> float:
@@ -34,6 +35,16 @@ def duration(text: str, flag: str) -> float:
         return parse_duration(text)
     except ValueError as error:
         raise BadInput(f"{flag}={text}: {error}", f"write {flag}=10m") from None
+
+
+def one_line(text: str, flag: str) -> str:
+    """A flag's text without the blanks around it, fit for one line of a table or a lease. Raises BadInput."""
+    line = text.strip()
+    if not line.isprintable():
+        raise BadInput(f"{flag} holds a line break or a control character", "write it on one line, as text")
+    if len(line) > LONGEST_LINE:
+        raise BadInput(f"{flag} has {len(line)} characters, {LONGEST_LINE} are the most", "shorten it")
+    return line
 
 
 def verb(

@@ -30,7 +30,8 @@ def _as_written(node: object) -> None:
         return
     if "$ref" in node:
         node.pop("default", None)
-    if node.get("pattern") == DURATION.pattern and "default" in node:
+    shapes = [node, *node.get("anyOf", [])]
+    if any(shape.get("pattern") == DURATION.pattern for shape in shapes) and node.get("default") is not None:
         node["default"] = _duration(node["default"])
     if node.get("pattern") == PERCENTAGE.pattern and "default" in node:
         node["default"] = f"{100 * node['default']:g}%"

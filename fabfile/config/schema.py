@@ -11,6 +11,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from fabfile.config.values import (
     Address,
     CommandWords,
+    Days,
     Duration,
     Endpoint,
     HostName,
@@ -220,6 +221,40 @@ class DatabaseSettings(Section):
     """A role that may create, own and rename this database (superuser, or CREATEDB and owner)."""
     password: Sourced
     """That role's password: `env:NAME` or `file:PATH`."""
+    schema_version: Annotated[PlainText, Field(min_length=1)] | None = None
+    """An SQL query for one value, the version of the application's schema; backups note it."""
+
+
+class RetentionSettings(Section):
+    """Which backups `inv backup.prune` keeps: the newest verified one of each slot of time, each kind for itself."""
+
+    six_hourly: Duration | None = 7 * 86400.0
+    """For so long, one of every six hours (00, 06, 12 and 18 o'clock UTC)."""
+    daily: Duration | None = 30 * 86400.0
+    """For so long, one of every day (UTC)."""
+    weekly: Duration | None = None
+    """For so long, one of every week, Monday to Sunday."""
+    monthly: Duration | None = None
+    """For so long, one of every month."""
+    yearly: Duration | None = None
+    """For so long, one of every year."""
+    unverified: Duration = 7 * 86400.0
+    """How long a backup may wait to be verified; then it stays only while it is newer than every verified one."""
+    min_keep: Annotated[int, Field(ge=1, le=1000)] = 3
+    """So many of the newest verified backups stay, however old they are."""
+
+
+class SafeguardSettings(Section):
+    """What `inv bucket.setup` puts on the bucket, beside versioning, encryption and the public access block."""
+
+    lock: Days | None = None
+    """Object Lock: for so long only a special right (governance) destroys what is stored. Never to be undone."""
+    deleted: Days = 30 * 86400.0
+    """How long what was deleted or replaced can be brought back, as a former version."""
+    infrequent_after: Days | None = 30 * 86400.0
+    """AWS only: objects so old become STANDARD_IA, cheaper to keep and dearer to read; at least 30d."""
+    glacier_after: Days | None = 90 * 86400.0
+    """AWS only: objects so old become GLACIER_IR, which is read at once like any other; at least 30d later."""
 
 
 class BackupSettings(Section):
@@ -237,6 +272,10 @@ class BackupSettings(Section):
     """For S3-compatible stores: the service's URL, or `env:NAME`; path-style addressing is then used."""
     before_deploy: bool = False
     """Take a backup before each deploy, and refuse to deploy when it fails."""
+    retention: RetentionSettings = RetentionSettings()
+    """Which backups `inv backup.prune` keeps."""
+    safeguards: SafeguardSettings = SafeguardSettings()
+    """What `inv bucket.setup` puts on the bucket."""
 
 
 class Environment(Section):
@@ -293,6 +332,8 @@ class Environment(Section):
             yield ("env", name), "is in secrets too; keep it in secrets alone"
         if self.backup and self.backup.before_deploy and not self.database:
             yield ("backup", "before_deploy"), "needs a database section to know what to back up"
+        if self.backup:
+            yield from _tier_clashes(self.backup.safeguards)
 
     def _port_clashes(self) -> Iterator[tuple[tuple[str, ...], str]]:
         users: dict[int, list[tuple[str, ...]]] = {}
@@ -343,3 +384,11 @@ class Environment(Section):
     def address_of(self, host: str) -> str:
         """Where the application on this host listens."""
         return "127.0.0.1" if self.together else str(self.hosts[host].internal)
+
+
+def _tier_clashes(settings: SafeguardSettings) -> Iterator[tuple[tuple[str, ...], str]]:
+    month, (first, second) = 30 * 86400.0, (settings.infrequent_after, settings.glacier_after)
+    if first is not None and first < month:
+        yield ("backup", "safeguards", "infrequent_after"), "S3 allows no less than 30d"
+    if first is not None and second is not None and second < first + month:
+        yield ("backup", "safeguards", "glacier_after"), "S3 allows no less than 30d after infrequent_after"

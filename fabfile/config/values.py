@@ -40,6 +40,13 @@ def parse_duration(value: object) -> float:
     raise ValueError("expected a duration with its unit, such as 500ms, 90s, 10m, 2h or 7d")
 
 
+def whole_days(seconds: float) -> float:
+    """The duration, when it is of whole days. Raises ValueError otherwise."""
+    if seconds % UNITS["d"]:
+        raise ValueError("expected whole days, such as 30d")
+    return seconds
+
+
 def parse_percentage(value: object) -> float:
     """The fraction in '5%' or '0.5%'. Raises ValueError for anything else, and for more than 100%."""
     if isinstance(value, str) and (match := PERCENTAGE.match(value.strip())) and float(match[1]) <= 100:
@@ -72,6 +79,9 @@ Duration = Annotated[
     WithJsonSchema({"type": "string", "pattern": DURATION.pattern, "examples": ["90s", "10m"]}),
 ]
 """A length of time in seconds, written with its unit."""
+
+Days = Annotated[Duration, AfterValidator(whole_days)]
+"""A length of time in seconds that is a number of whole days."""
 
 Percentage = Annotated[
     float,

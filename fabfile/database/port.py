@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from fabfile.model.database_server import ServerFacts
 from fabfile.model.recovery_point import DatabaseFacts
 
 
@@ -31,6 +32,10 @@ class Database(Protocol):
     @property
     def live(self) -> str:
         """The name of the database that the application uses."""
+        ...
+
+    def server(self) -> ServerFacts:
+        """What there is for a restore to build on."""
         ...
 
     def describe(self, name: str) -> DatabaseFacts:

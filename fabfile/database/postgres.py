@@ -18,6 +18,7 @@ from fabfile.config.schema import DatabaseSettings
 from fabfile.database import statements
 from fabfile.database.port import Dump
 from fabfile.errors import DatabaseError, Refused, TurnoutError
+from fabfile.model.database_server import Role, ServerFacts
 from fabfile.model.recovery_point import DatabaseFacts
 from fabfile.model.script import Script
 from fabfile.remote.port import Host
@@ -44,10 +45,16 @@ class Postgres:
         """See `Database.live`."""
         return self._settings.name
 
+    def server(self) -> ServerFacts:
+        """See `Database.server`."""
+        with self._session() as connection:
+            roles, extensions = _row(connection, statements.SERVER)
+            return ServerFacts(_version(connection), frozenset(roles), frozenset(extensions))
+
     def describe(self, name: str) -> DatabaseFacts:
         """See `Database.describe`."""
         with self._snapshot(name) as connection:
-            return _facts(connection)
+            return self._facts(connection, name)
 
     def exists(self, name: str) -> bool:
         """See `Database.exists`."""
@@ -101,7 +108,7 @@ class Postgres:
     def dump(self, name: str) -> Iterator[Dump]:
         """See `Database.dump`."""
         with self._snapshot(name) as connection:
-            facts = _facts(connection)
+            facts = self._facts(connection, name)
             (snapshot,) = _row(connection, "SELECT pg_export_snapshot()")
             script = pg_dump.dump(self._settings, name, _major(connection), self._password, snapshot)
             with closing(_streamed(self._host, script)) as chunks:
@@ -155,6 +162,35 @@ class Postgres:
             lines = str(error).strip().splitlines() or [type(error).__name__]
             message = lines[0].rpartition("FATAL:  ")[2]
             raise DatabaseError(f"{self._at(name)}: {message}", _hint(error, message), lines[1:]) from error
+
+    def _facts(self, connection: Connection, name: str) -> DatabaseFacts:
+        """What the snapshot of the running transaction holds."""
+        size, owner, encoding, extensions = _row(connection, statements.FACTS)
+        tables = {}
+        for schema, table, printed in connection.execute(statements.TABLES).fetchall():
+            count = sql.SQL("SELECT count(*) FROM ONLY {}").format(sql.Identifier(schema, table))
+            (tables[printed],) = _row(connection, count)
+        roles = tuple(Role(role, tuple(words), tuple(of)) for role, words, of in connection.execute(statements.ROLES))
+        version = self._schema_version(connection, name)
+        return DatabaseFacts(_version(connection), size, owner, encoding, extensions, tables, roles, version)
+
+    def _schema_version(self, connection: Connection, name: str) -> str | None:
+        """What `database.schema_version` answers; None where its table is not there yet."""
+        query = self._settings.schema_version
+        if query is None:
+            return None
+        try:
+            with connection.transaction():
+                rows = connection.execute(query.encode()).fetchall()
+        except psycopg.errors.UndefinedTable:
+            return None
+        except psycopg.Error as error:
+            fact = f"{self._at(name)}: database.schema_version cannot be asked: {str(error).splitlines()[0]}"
+            raise DatabaseError(fact, "correct the query in database.schema_version") from error
+        if [len(row) for row in rows] != [1]:
+            fact = f"{self._at(name)}: database.schema_version gives {len(rows)} rows, not one value"
+            raise DatabaseError(fact, "let it select one value, such as SELECT max(version) FROM schema_migrations")
+        return None if rows[0][0] is None else str(rows[0][0])
 
     def _properties(self, connection: Connection, name: str) -> statements.Properties:
         found = connection.execute(statements.PROPERTIES, {"name": name}).fetchone()
@@ -226,15 +262,8 @@ def _major(connection: Connection) -> int:
     return connection.info.server_version // 10_000
 
 
-def _facts(connection: Connection) -> DatabaseFacts:
-    """What the snapshot of the running transaction holds."""
-    major, minor = divmod(connection.info.server_version, 10_000)
-    size, owner, encoding, extensions = _row(connection, statements.FACTS)
-    tables = {}
-    for schema, table, printed in connection.execute(statements.TABLES).fetchall():
-        count = sql.SQL("SELECT count(*) FROM ONLY {}").format(sql.Identifier(schema, table))
-        (tables[printed],) = _row(connection, count)
-    return DatabaseFacts(f"{major}.{minor}", size, owner, encoding, tuple(extensions), tables)
+def _version(connection: Connection) -> str:
+    return "{}.{}".format(*divmod(connection.info.server_version, 10_000))
 
 
 def _hint(error: psycopg.Error, message: str) -> str:

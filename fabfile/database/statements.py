@@ -19,9 +19,49 @@ WHERE datname = ANY(%s) AND backend_type <> 'autovacuum worker'
 
 FACTS = """
 SELECT pg_database_size(oid), pg_get_userbyid(datdba), pg_encoding_to_char(encoding),
-    (SELECT coalesce(array_agg(extname::text ORDER BY extname COLLATE "C"), '{}') FROM pg_extension)
+    (SELECT coalesce(jsonb_object_agg(extname, extversion), '{}') FROM pg_extension)
 FROM pg_database WHERE datname = current_database()
 """
+
+ROLES = """
+WITH RECURSIVE here AS (SELECT oid, datdba FROM pg_database WHERE datname = current_database()),
+referred AS (
+    SELECT refobjid AS oid FROM pg_shdepend s, here
+    WHERE refclassid = 'pg_authid'::regclass AND deptype IN ('o', 'a', 'r') AND classid <> 'pg_extension'::regclass
+        AND (dbid = here.oid OR classid = 'pg_database'::regclass AND objid = here.oid)
+        AND NOT EXISTS (SELECT FROM pg_depend e
+            WHERE e.classid = s.classid AND e.objid = s.objid AND e.deptype = 'e')
+    UNION SELECT datdba FROM here
+    UNION SELECT owner FROM (
+        SELECT 'pg_class'::regclass AS class, oid, relowner AS owner FROM pg_class WHERE relpersistence <> 't'
+        UNION ALL SELECT 'pg_proc'::regclass, oid, proowner FROM pg_proc
+        UNION ALL SELECT 'pg_type'::regclass, oid, typowner FROM pg_type
+        UNION ALL SELECT 'pg_namespace'::regclass, oid, nspowner FROM pg_namespace WHERE nspname !~ '^pg_'
+    ) made
+    WHERE owner = 10 AND oid >= 16384 AND NOT EXISTS (SELECT FROM pg_depend e
+        WHERE e.classid = made.class AND e.objid = made.oid AND e.deptype = 'e')
+),
+membership AS (
+    SELECT roleid, member FROM pg_auth_members m
+    WHERE 'true' IN (coalesce(to_jsonb(m) ->> 'inherit_option', 'true'), coalesce(to_jsonb(m) ->> 'set_option', 'true'))
+),
+needed AS (
+    SELECT oid FROM referred
+    UNION SELECT roleid FROM membership JOIN needed ON member = needed.oid
+)
+SELECT rolname, array_remove(ARRAY[
+        CASE WHEN rolsuper THEN 'SUPERUSER' END, CASE WHEN rolcreatedb THEN 'CREATEDB' END,
+        CASE WHEN rolcreaterole THEN 'CREATEROLE' END, CASE WHEN NOT rolinherit THEN 'NOINHERIT' END,
+        CASE WHEN rolcanlogin THEN 'LOGIN' END, CASE WHEN rolreplication THEN 'REPLICATION' END,
+        CASE WHEN rolbypassrls THEN 'BYPASSRLS' END], NULL),
+    ARRAY(SELECT DISTINCT pg_get_userbyid(roleid)::text COLLATE "C" FROM membership WHERE member = r.oid ORDER BY 1)
+FROM pg_roles r JOIN needed USING (oid) WHERE rolname !~ '^pg_' ORDER BY rolname COLLATE "C"
+"""
+"""Every role that the dump names. The first superuser (10) is pinned, and pg_shdepend says nothing about it; what is
+below 16384 was there when the server was made, and what belongs to an extension is not dumped. Since 16 whoever makes
+a role becomes its member with neither of the two options (new in 16 as well), which gives no right."""
+
+SERVER = "SELECT ARRAY(SELECT rolname::text FROM pg_roles), ARRAY(SELECT name::text FROM pg_available_extensions)"
 
 TABLES = """
 SELECT n.nspname, c.relname, format('%I.%I', n.nspname, c.relname)

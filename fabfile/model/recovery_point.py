@@ -11,6 +11,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from fabfile.errors import BadInput
+from fabfile.model.database_server import Role
 
 FORMAT: Literal[1] = 1
 """The version of the manifest."""
@@ -44,7 +45,11 @@ STRICT = ConfigDict(extra="forbid", strict=True)
 
 @dataclass(frozen=True)
 class DatabaseFacts:
-    """What a database held in one snapshot: size in bytes, and the exact number of rows of every `schema.table`."""
+    """What a database held in one snapshot: size in bytes, and the exact number of rows of every `schema.table`.
+
+    `extensions` are versions by name. `roles` are those that own something in it or were granted something, and those
+    that they are members of; PostgreSQL's predefined ones are left out. `schema_version` is the application's own.
+    """
 
     __pydantic_config__ = STRICT
 
@@ -52,8 +57,10 @@ class DatabaseFacts:
     size_bytes: Count
     owner: Text
     encoding: Text
-    extensions: tuple[str, ...]
+    extensions: Mapping[str, str]
     tables: Mapping[str, Count]
+    roles: tuple[Role, ...] = ()
+    schema_version: str | None = None
 
 
 @dataclass(frozen=True)
@@ -70,7 +77,10 @@ class StoredPart:
 
 @dataclass(frozen=True)
 class RecoveryPoint:
-    """One backup; `created_at` and `verified_at` are ISO 8601 in UTC, `seconds` is how long it took."""
+    """One backup; `created_at` and `verified_at` are ISO 8601 in UTC, `seconds` is how long it took.
+
+    `label` is what somebody called it; with `keep_forever` no retention rule deletes it.
+    """
 
     __pydantic_config__ = STRICT
 
@@ -88,6 +98,8 @@ class RecoveryPoint:
     objects: tuple[StoredPart, ...]
     database: DatabaseFacts | None = None
     verified_at: UtcTime | None = None
+    label: str | None = None
+    keep_forever: bool = False
 
     @property
     def size(self) -> int:

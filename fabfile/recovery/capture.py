@@ -26,7 +26,16 @@ from fabfile.remote.port import Host
 from fabfile.storage.port import beside
 
 
-def capture(scope: Scope, kind: Kind, reason: str, run: str, release: str | None = None) -> RecoveryPoint:
+def capture(
+    scope: Scope,
+    kind: Kind,
+    reason: str,
+    run: str,
+    release: str | None = None,
+    *,
+    label: str | None = None,
+    keep_forever: bool = False,
+) -> RecoveryPoint:
     """Take a backup and list it; `release` is the id of the live release, whose archive goes with its files.
 
     Raises BadInput when there is nothing of that kind to save, else what went wrong on a host, in the database or in
@@ -58,6 +67,8 @@ def capture(scope: Scope, kind: Kind, reason: str, run: str, release: str | None
             seconds=round(time.monotonic() - started, 3),
             objects=objects,
             database=facts,
+            label=label,
+            keep_forever=keep_forever,
         )
         RecoveryPoint.from_json(point.to_json())  # what cannot be read back is no backup
         scope.catalogue.commit(point)

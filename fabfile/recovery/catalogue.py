@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from fabfile.errors import BadInput
+from fabfile.model.holdings import Archive, Holdings, Unlisted, release_of
 from fabfile.model.recovery_point import RELEASE, RecoveryPoint, StoredPart, utc
 from fabfile.recovery.integrity import measured
 from fabfile.storage.port import AlreadyExists, Listed, NotFound, Store
@@ -57,12 +60,29 @@ class Catalogue:
 
     def listing(self) -> Listing:
         """Every recovery point whose manifest is sound and whose parts are there in their full size."""
-        there = {found.key: found for found in self.store.list(self._root)}
-        numbers = sorted((n for n in map(self._manifest_number, there) if n is not None), reverse=True)
+        holdings = self.holdings()
+        return Listing(holdings.points, tuple(sorted(holdings.damaged, reverse=True)))
+
+    def holdings(self) -> Holdings:
+        """All that the store has of this environment, as it is at one moment."""
+        there = {found.key: found for part in ("backups/", "releases/") for found in self.store.list(self._root + part)}
+        folders: dict[int, dict[str, Listed]] = defaultdict(dict)
+        releases: dict[str, list[Listed]] = defaultdict(list)
+        for key, found in there.items():
+            if match := re.fullmatch(r"backups/([0-9]{6,9})/(.+)", key.removeprefix(self._root)):
+                folders[int(match[1])][match[2]] = found
+            elif key.startswith(f"{self._root}releases/"):
+                releases[release_of(key)].append(found)
+        numbers = sorted((number for number, names in folders.items() if MANIFEST in names), reverse=True)
         with ThreadPoolExecutor(READERS) as pool:
-            found = list(pool.map(lambda number: self._read(number, there), numbers))
-        damaged = (number for number, point in zip(numbers, found, strict=True) if point is None)
-        return Listing(tuple(point for point in found if point), tuple(damaged))
+            points = dict(zip(numbers, pool.map(self._read, numbers), strict=True))
+        whole = {number: point for number, point in points.items() if point and _is_whole(point, there)}
+        return Holdings(
+            tuple(whole.values()),
+            {number: point for number, point in points.items() if number not in whole},
+            tuple(_unlisted(number, names) for number, names in sorted(folders.items()) if MANIFEST not in names),
+            tuple(_archive(release, found) for release, found in sorted(releases.items())),
+        )
 
     def points(self) -> tuple[RecoveryPoint, ...]:
         """The whole recovery points, newest first."""
@@ -89,9 +109,28 @@ class Catalogue:
 
     def record_verified(self, point: RecoveryPoint, at: datetime) -> RecoveryPoint:
         """Write down that it was restored and found equal (`at` knows its zone)."""
-        verified = replace(point, verified_at=utc(at))
-        self.store.put(self.key(point.number, MANIFEST), verified.to_json())
-        return verified
+        return self._revise(point.number, verified_at=utc(at))
+
+    def record_kept(self, point: RecoveryPoint, forever: bool) -> RecoveryPoint:
+        """Write down whether retention may ever delete it."""
+        return self._revise(point.number, keep_forever=forever)
+
+    def _revise(self, number: int, **changes: Any) -> RecoveryPoint:
+        """Change a manifest as it is now: somebody may have changed something else since it was read."""
+        try:
+            present = RecoveryPoint.from_json(self.store.get(self.key(number, MANIFEST)))
+        except NotFound as error:
+            raise BadInput(f"backup {number} has been deleted meanwhile", "choose another: inv backup.list") from error
+        revised = replace(present, **changes)
+        self.store.put(self.key(number, MANIFEST), revised.to_json())
+        return revised
+
+    def discard(self, point: RecoveryPoint) -> bool:
+        """Delete a recovery point, unless its manifest is not what it was when this was decided."""
+        if self._read(point.number) != point:
+            return False
+        self.remove(point.number)
+        return True
 
     def remove(self, number: int) -> None:
         """Delete a recovery point, its manifest first; its number stays taken, and release archives stay."""
@@ -129,20 +168,31 @@ class Catalogue:
         folders = (prefix.rstrip("/").rpartition("/")[2] for prefix in self.store.prefixes(f"{self._root}backups/"))
         return [int(folder) for folder in folders if re.fullmatch(r"[0-9]{6,9}", folder)]
 
-    def _manifest_number(self, key: str) -> int | None:
-        match = re.fullmatch(r"backups/([0-9]{6,9})/" + re.escape(MANIFEST), key.removeprefix(self._root))
-        return int(match[1]) if match else None
-
-    def _read(self, number: int, there: dict[str, Listed]) -> RecoveryPoint | None:
+    def _read(self, number: int) -> RecoveryPoint | None:
         try:
             point = RecoveryPoint.from_json(self.store.get(self.key(number, MANIFEST)))
         except (BadInput, NotFound):
             return None
         ours = (point.number, point.app, point.environment) == (number, self.app, self.environment)
-        whole = all(part.key in there and there[part.key].size == part.size for part in point.objects)
-        return point if ours and whole else None
+        return point if ours else None
 
     def _choose(self, listing: Listing) -> str:
         numbers = ", ".join(str(point.number) for point in listing.points[:10])
         more = ", …" if len(listing.points) > 10 else ""
         return f"there are: {numbers}{more} (inv backup.list)" if numbers else "there are none yet: inv backup"
+
+
+def _is_whole(point: RecoveryPoint, there: Mapping[str, Listed]) -> bool:
+    return all(part.key in there and there[part.key].size == part.size for part in point.objects)
+
+
+def _unlisted(number: int, names: Mapping[str, Listed]) -> Unlisted:
+    objects = [found for name, found in names.items() if name != CLAIM]
+    touched = max(found.modified for found in names.values())
+    return Unlisted(number, tuple(found.key for found in objects), sum(found.size for found in objects), touched)
+
+
+def _archive(release: str, found: Iterable[Listed]) -> Archive:
+    """What makes it known goes first, so that nobody relies on an archive that is about to go."""
+    ordered = sorted(found, key=lambda listed: not listed.key.endswith(".json"))
+    return Archive(release, tuple(listed.key for listed in ordered), sum(listed.size for listed in ordered))

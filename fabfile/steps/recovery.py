@@ -27,9 +27,18 @@ def backup(scope: Scope, target: Target, reason: str = "") -> OperatorStep:
     return OperatorStep("backup", f"back up database and files ({reason})", hosts, work)
 
 
-def save(scope: Scope, kind: Kind, reason: str, run: str, release: str | None) -> RecoveryPoint:
+def save(
+    scope: Scope,
+    kind: Kind,
+    reason: str,
+    run: str,
+    release: str | None,
+    *,
+    label: str | None = None,
+    keep_forever: bool = False,
+) -> RecoveryPoint:
     """Take one backup and list it."""
-    return capture.capture(scope, kind, reason, run, release)
+    return capture.capture(scope, kind, reason, run, release, label=label, keep_forever=keep_forever)
 
 
 def described(point: RecoveryPoint) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
+from dataclasses import replace
 
 import psycopg
 import pytest
@@ -15,6 +16,8 @@ from fabfile.commands import pg_dump
 from fabfile.database.postgres import Postgres
 from fabfile.errors import BadInput, DatabaseError, Refused, RemoteError
 from fabfile.lab.lab import Lab
+from fabfile.model.database_server import Role
+from fabfile.planning.restorable import what_is_missing
 from tests.contract.database_server import Server, fresh
 
 pytestmark = pytest.mark.lab
@@ -63,9 +66,70 @@ def test_a_description_has_the_exact_rows_of_every_table(server: Server) -> None
     server.ask(server.name, "INSERT INTO parts VALUES (1), (2)")
     facts = server.database.describe(server.name)
     assert facts.tables == {'"Odd.one"."a b"': 0, "public.items": 1000, "public.large": 100, "public.parts_1": 2}
-    assert (facts.owner, facts.encoding, facts.extensions) == ("app", "UTF8", ("plpgsql",))
+    assert (facts.owner, facts.encoding, facts.extensions) == ("app", "UTF8", {"plpgsql": "1.0"})
     assert facts.size_bytes > 7_000_000
     assert facts.server_version.startswith("15.")
+
+
+@contextmanager
+def roles(server: Server) -> Iterator[dict[str, str]]:
+    """An owner, a group that it belongs to, a grantee, one of default privileges, and a stranger."""
+    names = {word: f"{server.name}_{word}" for word in ("owner", "staff", "reader", "later", "stranger")}
+    for name in names.values():
+        server.ask("postgres", "CREATE ROLE {name}", name=name)
+    try:
+        yield names
+    finally:
+        server.ask("postgres", "DROP DATABASE {name} WITH (FORCE)", name=server.name)
+        for name in names.values():
+            server.ask("postgres", "DROP ROLE {name}", name=name)
+        server.ask("postgres", "CREATE DATABASE {name} OWNER app", name=server.name)
+
+
+def test_a_description_has_every_role_that_the_dump_names_and_no_other(server: Server) -> None:
+    server.ask(server.name, "CREATE TABLE items (id int); ALTER TABLE items OWNER TO app")
+    with roles(server) as name:
+        server.ask("postgres", "ALTER ROLE {owner} LOGIN CREATEDB", owner=name["owner"])
+        server.ask("postgres", "GRANT {staff}, pg_monitor TO {owner}", staff=name["staff"], owner=name["owner"])
+        server.ask(server.name, "CREATE SCHEMA shop AUTHORIZATION {owner}", owner=name["owner"])
+        server.ask(server.name, "GRANT SELECT ON items TO {reader}, pg_monitor", reader=name["reader"])
+        server.ask(server.name, "ALTER DEFAULT PRIVILEGES FOR ROLE app GRANT SELECT ON TABLES TO {r}", r=name["later"])
+        assert server.database.describe(server.name).roles == (
+            Role("app", ("LOGIN",)),
+            Role(name["later"]),
+            Role(name["owner"], ("CREATEDB", "LOGIN"), ("pg_monitor", name["staff"])),
+            Role(name["reader"]),
+            Role(name["staff"]),
+        )
+
+
+def test_the_first_superuser_is_named_when_it_owns_something(server: Server) -> None:
+    assert [role.name for role in server.database.describe(server.name).roles] == ["app"]
+    server.ask(server.name, "CREATE TABLE items (id int); ALTER TABLE items OWNER TO postgres")
+    assert [role.name for role in server.database.describe(server.name).roles] == ["app", "postgres"]
+
+
+def test_a_server_lacks_nothing_of_its_own_dumps_and_everything_of_a_stranger(server: Server) -> None:
+    facts, there = server.database.describe(server.name), server.database.server()
+    assert what_is_missing(facts, there) == []
+    strange = replace(facts, server_version="99.0", owner="nobody", extensions={"none": "1"})
+    assert len(what_is_missing(strange, there)) == 3
+
+
+def test_the_applications_schema_version_is_one_value_or_not_there_yet(server: Server) -> None:
+    def version(query: str) -> str | None:
+        settings = server.settings.model_copy(update={"schema_version": query})
+        return Postgres(settings, SecretStr(server.password), server.host).describe(server.name).schema_version
+
+    query = "SELECT max(version) FROM migrations"
+    assert version(query) is None
+    server.ask(server.name, "CREATE TABLE migrations (version int)")
+    assert version(query) is None
+    server.ask(server.name, "INSERT INTO migrations VALUES (7), (12)")
+    assert version(query) == "12"
+    for wrong in ("SELECT version FROM migrations", "SELECT nonsense FROM migrations", "DELETE FROM migrations"):
+        with pytest.raises(DatabaseError, match=r"database\.schema_version"):
+            version(wrong)
 
 
 def test_names_are_found_by_their_beginning_taken_literally(server: Server) -> None:

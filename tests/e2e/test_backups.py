@@ -73,3 +73,32 @@ def test_a_deploy_takes_a_backup_first_where_the_environment_wants_it(project: P
         project.configure()
     assert [point["reason"] for point in listed] == [f"before deploy of {second}"]
     assert listed[0]["release"] == first
+
+
+def test_what_retention_gives_up_is_shown_first_and_deleted_when_told(project: Project, first: str) -> None:
+    retention = {"six_hourly": None, "daily": None, "unverified": "1s", "min_keep": 1}
+    backup = {"bucket": "backups", "prefix": "pruned", "endpoint": "env:S3_ENDPOINT", "retention": retention}
+    project.configure(backup=backup)
+    try:
+        kept = project.inv("backup.create-db", "--label=before the sale", "--keep-forever", "--json").document
+        full = project.inv("backup", "--json").document
+        listed = project.inv("backup.list").out
+        assert "before the sale" in listed
+        assert "forever" in listed
+        assert project.inv("backup.prune", "--json").document["backups"][0]["keep"]  # nothing is verified yet
+        project.inv("backup.keep", str(kept["number"]), "--no-forever")
+        project.inv("backup.keep", "latest")
+        found = {p["number"]: p for p in project.inv("backup.list", "--json").document}
+        assert (found[kept["number"]]["keep_forever"], found[full["number"]]["keep_forever"]) == (False, True)
+        assert project.inv("backup.prune", "--yes", "--json").document["deleted"] is True
+        assert len(project.inv("backup.list", "--json").document) == 2
+    finally:
+        project.configure()
+
+
+def test_the_bucket_is_set_up_once(project: Project) -> None:
+    shown = project.inv("bucket.setup", "--json", expect=2).document["findings"]
+    assert {finding["setting"] for finding in shown if finding["request"]} >= {"versioning", "lifecycle"}
+    project.inv("bucket.setup", "--yes")
+    assert not any(finding["request"] for finding in project.inv("bucket.setup", "--json").document["findings"])
+    assert "s3:DeleteObject" not in project.inv("bucket.setup", "--policy").out

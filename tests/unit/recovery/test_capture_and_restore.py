@@ -13,6 +13,7 @@ from fabfile.commands import shared_files
 from fabfile.config.schema import Environment
 from fabfile.database.port import Dump
 from fabfile.errors import BadInput, DatabaseError, RemoteError, StorageError, TurnoutError
+from fabfile.model.database_server import ServerFacts
 from fabfile.model.paths import Paths
 from fabfile.model.recovery_point import DatabaseFacts, StoredPart
 from fabfile.model.script import Script
@@ -25,7 +26,7 @@ from fabfile.remote.local import LocalHost
 from fabfile.storage.directory import DirectoryStore
 from fabfile.storage.port import NotFound
 
-FACTS = DatabaseFacts("15.18", 1000, "app", "UTF8", (), {"public.items": 3})
+FACTS = DatabaseFacts("15.18", 1000, "app", "UTF8", {}, {"public.items": 3})
 RUN = "20250131T030000-0a1b"
 
 
@@ -36,6 +37,9 @@ class MemoryDatabase:
     live: str = "app"
     dumped: tuple[bytes | BaseException, ...] = (b"du", b"mp")
     loaded: dict[str, bytes] = field(default_factory=dict)
+
+    def server(self) -> ServerFacts:
+        return ServerFacts("15.18", frozenset({"app"}), frozenset())
 
     def describe(self, name: str) -> DatabaseFacts:
         return FACTS
@@ -121,6 +125,14 @@ def test_a_full_backup_has_the_database_the_files_of_every_host_and_the_release(
     release = point.part("release")
     assert release and release.sha256 == point.release_digest
     assert scope.catalogue.store.get(release.key) == (Path(scope.paths.releases) / "1.0.0.tar.zst").read_bytes()
+
+
+def test_a_backup_carries_the_marks_that_it_was_given(scope: Scope) -> None:
+    plain = capture(scope, "database", "manual", RUN)
+    marked = capture(scope, "database", "manual", RUN, label="before the sale", keep_forever=True)
+    assert scope.catalogue.points() == (marked, plain)
+    assert (plain.label, plain.keep_forever) == (None, False)
+    assert (marked.label, marked.keep_forever) == ("before the sale", True)
 
 
 def test_kinds_save_what_they_say(scope: Scope) -> None:

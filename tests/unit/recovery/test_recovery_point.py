@@ -11,9 +11,19 @@ from typing import Any
 import pytest
 
 from fabfile.errors import BadInput
+from fabfile.model.database_server import Role
 from fabfile.model.recovery_point import DatabaseFacts, RecoveryPoint, StoredPart, utc
 
-FACTS = DatabaseFacts("15.18", 7_000_000, "app", "UTF8", ("plpgsql",), {"public.items": 3, '"S.x"."T t"': 0})
+FACTS = DatabaseFacts(
+    "15.18",
+    7_000_000,
+    "app",
+    "UTF8",
+    {"plpgsql": "1.0"},
+    {"public.items": 3, '"S.x"."T t"': 0},
+    (Role("app", ("LOGIN", "CREATEDB"), ("staff",)), Role("staff")),
+    "20250131",
+)
 POINT = RecoveryPoint(
     format=1,
     number=3,
@@ -40,6 +50,15 @@ def test_a_manifest_comes_back_as_it_was_written() -> None:
     assert RecoveryPoint.from_json(POINT.to_json()) == POINT
     bare = replace(POINT, release=None, release_digest=None, database=None, verified_at="2025-02-01T00:00:00Z")
     assert RecoveryPoint.from_json(bare.to_json()) == bare
+    marked = replace(POINT, label="before the sale", keep_forever=True)
+    assert RecoveryPoint.from_json(marked.to_json()) == marked
+
+
+def test_a_manifest_without_marks_is_of_a_backup_that_has_none() -> None:
+    document = json.loads(POINT.to_json())
+    for key in ("label", "keep_forever", "verified_at"):
+        del document[key]
+    assert RecoveryPoint.from_json(json.dumps(document).encode()) == POINT
 
 
 def set_to(key: str, value: object) -> Callable[[dict[str, Any]], None]:
@@ -64,6 +83,11 @@ def set_to(key: str, value: object) -> Callable[[dict[str, Any]], None]:
         (lambda document: document["objects"][0].update(size=-1), "objects.0.size"),
         (lambda document: document["objects"][0].update(sha256="b" * 63), "objects.0.sha256"),
         (lambda document: document["database"]["tables"].update(items=1.5), "database.tables.items"),
+        (set_to("keep_forever", "yes"), "keep_forever"),
+        (
+            lambda document: document["database"]["roles"][0].update(attributes=["LOGIN; DROP"]),
+            "database.roles.0.attributes.0",
+        ),
     ],
 )
 def test_a_manifest_with_one_wrong_value_is_refused_and_says_where(

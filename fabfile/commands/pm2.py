@@ -14,31 +14,47 @@ from fabfile.model.script import Script
 # or our environment, which PM2 would write to its dump.
 PM2 = r"""
 export PM2_HOME="${PM2_HOME:-$HOME/.pm2}"
-pm2() {
+until_booted() {
     if command -v systemctl >/dev/null && [ "$(systemctl is-system-running 2>/dev/null)" = starting ]; then
         timeout 90 systemctl is-system-running --wait >/dev/null 2>&1 || true
     fi
+}
+pm2() {
+    until_booted
     mkdir -p -m 700 "$PM2_HOME"
     flock -o -w 90 "$HOME/.turnout-pm2.lock" timeout --foreground -k 5 "${limit:-60}" \
         env -i HOME="$HOME" USER="$(id -un)" LANG=C.UTF-8 PM2_HOME="$PM2_HOME" \
         PATH="$(dirname "$node"):/usr/local/bin:/usr/bin:/bin" PM2_DISCRETE_MODE=true \
         PM2_DISABLE_VERSION_CHECK=true "$node" "$pm2_js" -s "$@" < /dev/null
 }
-# A pm2 call starts a daemon where none listens. pm2.pid does not tell: systemd removes it when its unit has failed,
-# though another daemon runs by then. On a busy host the list comes cut, or not at all, now and then.
+# The daemon is asked as PM2's own command asks it, which takes half a second to load and starts one where none listens.
+# (pm2.pid does not tell: systemd removes it when its unit has failed, though another daemon runs by then.)
 pm2_list() {
-    local list left=3
+    local left=3
+    until_booted
     while [ "$left" -gt 0 ]; do
-        list='[]'
-        if [[ "$(ss -Hlx)" == *" $PM2_HOME/rpc.sock "* ]]; then list=$(pm2 jlist || true); fi
-        printf %s "$list" | "$node" -e 'let l;
-            try { l = JSON.parse(require("fs").readFileSync(0)) } catch { process.exit(1) }
-            console.log(JSON.stringify(l.map(p => [p.name, p.pid || 0, p.pm2_env.status, p.pm2_env.restart_time])))' &&
-            return
+        timeout -k 5 20 "$node" -e '
+            const fs = require("fs"), path = require("path"), [js, socket] = process.argv.slice(1);
+            const root = path.dirname(path.dirname(fs.realpathSync(js)));
+            const own = fs.existsSync(root + "/modules/pm2-axon");
+            const load = name => require(own ? root + "/modules/" + name : require.resolve(name, { paths: [root] }));
+            const request = load("pm2-axon").socket("req"), client = new (load("pm2-axon-rpc").Client)(request);
+            const end = list => console.log(JSON.stringify(list)) || process.exit(0);
+            const nobody = () => end([]), lost = () => process.exit(1);
+            client.sock.once("reconnect attempt", nobody);
+            client.sock.once("connect", () => {
+                client.sock.removeListener("reconnect attempt", nobody);
+                client.sock.once("reconnect attempt", lost);
+                client.call("getMonitorData", {}, (error, list) => {
+                    if (error) throw error;
+                    end(list.map(p => [p.name, p.pid || 0, p.pm2_env.status, p.pm2_env.restart_time]));
+                });
+            });
+            request.connect(socket);' "$pm2_js" "$PM2_HOME/rpc.sock" < /dev/null && return
         left=$((left - 1))
         sleep 0.5
     done
-    fail "pm2 gives no list of its processes" "$list"
+    fail "pm2 gives no list of its processes"
 }
 # What outlived a PM2 daemon that was killed still holds its slot's port; what runs elsewhere is never ended here.
 end_orphan() {

@@ -18,8 +18,9 @@ from fabfile.config.schema import HealthSettings
 from fabfile.errors import RemoteError
 from fabfile.model.paths import Paths
 from fabfile.remote.local import LocalHost
+from tests.unit.commands.conftest import Install
 
-SLOW_PM2 = "setTimeout(() => console.log(%s), 1500);"
+SLOW_DAEMON = "setTimeout(() => done(null, %s), 1500);"
 
 
 class Healthy(BaseHTTPRequestHandler):
@@ -45,11 +46,10 @@ def port() -> Iterator[int]:
 
 
 @pytest.fixture
-def slow_pm2(pm2_home: Path) -> Path:
+def slow_pm2(install_pm2: Install) -> Path:
     """Takes longer to list its one process than an answer of the application may take."""
     process = {"name": "shop-blue", "pid": 7, "pm2_env": {"status": "online", "restart_time": 0}}
-    (pm2_home / "pm2.js").write_text(SLOW_PM2 % json.dumps(json.dumps([process])))
-    return pm2_home / "pm2.js"
+    return install_pm2(SLOW_DAEMON % json.dumps([process]))
 
 
 def prove(folder: Path, port: int, pm2_js: Path, release: str) -> None:

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from fabfile.errors import BadInput
 from fabfile.ui.reporter import Reporter
 from fabfile.verb import ENV, JSON, LOCK_WAIT, duration, verb
 
@@ -27,7 +28,7 @@ def create(
 ) -> None:
     """Back up the database, the shared files and the live release to S3, under the next number."""
     from fabfile.session import opened
-    from fabfile.steps.recovery import described, save
+    from fabfile.steps.recovery import complete_copy, described, save
 
     with opened(env, reporter) as session:
         scope = session.recovery
@@ -37,7 +38,22 @@ def create(
                 reporter.say("the hosts serve different releases, so this backup holds none: database and files only")
             release = live.pop() if len(live) == 1 else None
             point = save(scope, "full", reason.strip() or "by hand", session.run_id, release)
+        complete_copy(scope, point)
         reporter.answer(described(point), asdict(point))
+
+
+@verb(help={"env": ENV, "json": JSON}, name="copy")
+def copy_missing(reporter: Reporter, env: str | None = None, json: bool = False) -> None:
+    """Bring the second bucket every backup that it lacks, as inv backup does after each one that it takes."""
+    from fabfile.session import opened
+    from fabfile.steps.recovery import complete_copy
+
+    with opened(env, reporter, read_only=True) as session:
+        scope = session.recovery
+        if scope.copy is None:
+            raise BadInput(f"hosts/{session.name}.yml has no backup.copy", "hosts/example.yml shows one")
+        brought = complete_copy(scope)
+        reporter.answer(f"{len(brought)} backups brought to the second bucket", {"brought": brought})
 
 
 @verb(help={"env": ENV, "json": JSON}, name="list")

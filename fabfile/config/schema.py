@@ -21,7 +21,9 @@ from fabfile.config.values import (
     PlainText,
     Port,
     Ratio,
+    Recipient,
     RelativePath,
+    Size,
     Sourced,
     UrlPath,
     VariableName,
@@ -222,8 +224,8 @@ class DatabaseSettings(Section):
     """That role's password: `env:NAME` or `file:PATH`."""
 
 
-class BackupSettings(Section):
-    """Where backups go."""
+class BucketSettings(Section):
+    """One bucket, and how it is spoken to."""
 
     bucket: Annotated[
         str, Matching(r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", "3 to 63 lower-case letters, digits, dots and dashes")
@@ -235,6 +237,27 @@ class BackupSettings(Section):
     """The bucket's region."""
     endpoint: Endpoint | None = None
     """For S3-compatible stores: the service's URL, or `env:NAME`; path-style addressing is then used."""
+    profile: PlainText | None = None
+    """A profile of boto3's files to take the credentials from; default: boto3's own search."""
+    encryption: Literal["none", "s3", "kms"] | None = None
+    """What the store is asked to encrypt with: nothing, its own keys, or KMS; default: `s3` on AWS, else `none`."""
+    kms_key: PlainText | None = None
+    """The KMS key's id or ARN; default: the account's own for S3."""
+    checksums: Literal["always", "when_required"] | None = None
+    """`when_required` for stores that do not know CRCs (MD5 goes along instead); default: `always` on AWS only."""
+
+
+class BackupSettings(BucketSettings):
+    """Where backups go."""
+
+    max_size: Size = 1 << 40
+    """The largest object, as stored; its ten-thousandth is the size of a part, of which two to five are in memory."""
+    recipients: tuple[Recipient, ...] = ()
+    """Public keys (age1…, ssh-ed25519, ssh-rsa): dumps and files are encrypted for them before the store sees them."""
+    identity: Sourced | None = None
+    """The private key of one of them, needed to restore and for nothing else: `env:NAME` or `file:PATH`."""
+    copy_to: Annotated[BucketSettings | None, Field(alias="copy")] = None
+    """A second bucket to which `inv backup` brings every backup; it needs no key to do so."""
     before_deploy: bool = False
     """Take a backup before each deploy, and refuse to deploy when it fails."""
 
@@ -293,6 +316,17 @@ class Environment(Section):
             yield ("env", name), "is in secrets too; keep it in secrets alone"
         if self.backup and self.backup.before_deploy and not self.database:
             yield ("backup", "before_deploy"), "needs a database section to know what to back up"
+        yield from self._store_contradictions()
+
+    def _store_contradictions(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        if not self.backup:
+            return
+        copy = self.backup.copy_to
+        for path, store in ((("backup",), self.backup), (("backup", "copy"), copy)):
+            if store and store.kms_key and store.encryption != "kms":
+                yield (*path, "kms_key"), "needs encryption: kms"
+        if copy and (copy.bucket, copy.endpoint) == (self.backup.bucket, self.backup.endpoint):
+            yield ("backup", "copy", "bucket"), f"{copy.bucket} is the first bucket; a copy belongs into another one"
 
     def _port_clashes(self) -> Iterator[tuple[tuple[str, ...], str]]:
         users: dict[int, list[tuple[str, ...]]] = {}

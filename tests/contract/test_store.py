@@ -23,6 +23,8 @@ from fabfile.storage.s3 import S3Store
 
 REGION = "us-east-1"
 PART = 5 << 20
+LARGEST = 10_000 * PART
+"""Bytes: no larger object means parts of that size."""
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "contract", "AWS_SECRET_ACCESS_KEY": "contract"}
 
 
@@ -56,7 +58,7 @@ def over_s3(environment: dict[str, str]) -> Iterator[Place]:
             patch.setenv(name, environment[name])
         endpoint = environment["S3_ENDPOINT"]
         client: Any = boto3.session.Session().client("s3", region_name=REGION, endpoint_url=endpoint)
-        store = S3Store("backups", REGION, endpoint, part_size=PART)
+        store = S3Store("backups", REGION, endpoint, max_size=LARGEST)
         yield Place(store, "", lambda: len(client.list_multipart_uploads(Bucket="backups").get("Uploads", [])))
 
 

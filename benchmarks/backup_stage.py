@@ -180,6 +180,8 @@ def postgres(folder: Path) -> Iterator[int]:
     )
     try:
         wait_for(port)
+        while subprocess.run([str(programs / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]).returncode:
+            time.sleep(0.1)  # listening comes before being ready
         yield port
     finally:
         server.terminate()

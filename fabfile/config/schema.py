@@ -222,6 +222,8 @@ class DatabaseSettings(Section):
     """A role that may create, own and rename this database (superuser, or CREATEDB and owner)."""
     password: Sourced
     """That role's password: `env:NAME` or `file:PATH`."""
+    jobs: Annotated[int, Field(ge=1, le=64)] = 1
+    """Tables dumped at once; above 1 the database must fit into /var/tmp on `via` once more. Restores use 2 or more."""
 
 
 class BucketSettings(Section):

@@ -71,7 +71,7 @@ def capture(scope: Scope, kind: Kind, reason: str, run: str, release: str | None
 
 def _save_database(scope: Scope, database: Database, number: int) -> tuple[DatabaseFacts, tuple[StoredPart, ...]]:
     with database.dump(database.live) as dump:
-        part = _save(scope, number, DATABASE, "database.pgdump.zst", dump.chunks)
+        part = _save(scope, number, DATABASE, dump.file, dump.chunks)
     return dump.facts, (part,)
 
 

@@ -130,13 +130,21 @@ def test_who_stops_reading_leaves_no_thread_and_reads_only_a_little_ahead() -> N
     assert threading.active_count() == before
 
 
-@pytest.mark.parametrize("text", ["", "age1", RECIPIENT[:-1], str(KEY), "ssh-ed25519 AAAA", "ssh-dss AAAA", "a@b"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "age1", RECIPIENT[:-1], str(KEY), "ssh-ed25519 AAAA", "ssh-dss AAAA", "a@b"],
+    ids=["empty", "start", "cut", "private", "short", "dss", "name"],
+)
 def test_what_is_no_public_key_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="expected a public key"):
         check_recipient(text)
 
 
-@pytest.mark.parametrize("text", ["", "# only a comment", "AGE-SECRET-KEY-1QQ", RECIPIENT, "-----BEGIN NOTHING-----"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "# only a comment", "AGE-SECRET-KEY-1QQ", RECIPIENT, "-----BEGIN NOTHING-----"],
+    ids=["empty", "comment", "short", "public", "armour"],
+)
 def test_what_is_no_private_key_is_refused_without_being_shown(text: str) -> None:
     with pytest.raises(BadInput, match=r"^backup\.identity") as refused:
         unsealed(b"", SecretStr(text))

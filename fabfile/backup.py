@@ -6,6 +6,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from fabfile.errors import BadInput
 from fabfile.ui.reporter import Reporter
 from fabfile.verb import ENV, JSON, LOCK_WAIT, duration, one_line, verb
 
@@ -52,6 +53,20 @@ def create_db(
 ) -> None:
     """Back up the database alone to S3, under the next number."""
     _take(reporter, env, "database", reason, label, keep_forever, lock_wait)
+
+
+@verb(help={"env": ENV, "json": JSON}, name="copy")
+def copy_missing(reporter: Reporter, env: str | None = None, json: bool = False) -> None:
+    """Bring the second bucket every backup that it lacks, as inv backup does after each one that it takes."""
+    from fabfile.session import opened
+    from fabfile.steps.recovery import complete_copy
+
+    with opened(env, reporter, read_only=True) as session:
+        scope = session.recovery
+        if scope.copy is None:
+            raise BadInput(f"hosts/{session.name}.yml has no backup.copy", "hosts/example.yml shows one")
+        brought = complete_copy(scope)
+        reporter.answer(f"{len(brought)} backups brought to the second bucket", {"brought": brought})
 
 
 @verb(help={"env": ENV, "json": JSON}, name="list")
@@ -132,7 +147,7 @@ def _take(
     lock_wait: str,
 ) -> None:
     from fabfile.session import opened
-    from fabfile.steps.recovery import described, save
+    from fabfile.steps.recovery import complete_copy, described, save
 
     reason, label = one_line(reason, "--reason") or "by hand", one_line(label, "--label")
     with opened(env, reporter) as session:
@@ -143,6 +158,7 @@ def _take(
                 reporter.say("the hosts serve different releases, so this backup is of none")
             release = live.pop() if len(live) == 1 else None
             point = save(scope, kind, reason, session.run_id, release, label=label or None, keep_forever=keep_forever)
+        complete_copy(scope, point)
         reporter.answer(described(point), asdict(point))
 
 

@@ -15,14 +15,16 @@ from functools import cached_property
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from pydantic import SecretStr
+
 from fabfile.artifact.archive import Release, open_release, scan
 from fabfile.artifact.kept import fetch_kept
 from fabfile.commands.observe import observe, parse
 from fabfile.commands.release import end, mark_bad
 from fabfile.config.load import choose, load
 from fabfile.config.nesting import refuse_within_hook
-from fabfile.config.schema import Environment
-from fabfile.config.sources import Sources, resolve_all
+from fabfile.config.schema import BucketSettings, Environment
+from fabfile.config.sources import Sources, resolve, resolve_all
 from fabfile.database.port import Database
 from fabfile.engine.lease import held
 from fabfile.engine.run import Run
@@ -40,6 +42,7 @@ from fabfile.planning.deploy_plan import plan_rollback
 from fabfile.planning.preflight import refuse_if_unfit
 from fabfile.planning.unfinished import Unfinished
 from fabfile.recovery.catalogue import Catalogue
+from fabfile.recovery.integrity import no_identity
 from fabfile.recovery.scope import Scope
 from fabfile.remote.fleet import Fleet
 from fabfile.remote.port import Host
@@ -94,14 +97,44 @@ class Session:
     @cached_property
     def recovery(self) -> Scope:
         """The store, the database and the catalogue of backups. Raises BadInput where the environment has no store."""
-        from fabfile.storage.s3 import S3Store
-
         settings = self.environment.backup
         if settings is None:
             raise BadInput(f"hosts/{self.name}.yml has no backup section", "hosts/example.yml shows one")
-        store = S3Store(settings.bucket, settings.region, self.sources.backup_endpoint)
-        catalogue = Catalogue(store, settings.prefix, self.environment.app, self.name)
-        return Scope(self.environment, self.paths, self.fleet.hosts, catalogue, self.database)
+        second = settings.copy_to
+        return Scope(
+            self.environment,
+            self.paths,
+            self.fleet.hosts,
+            self._catalogue(settings, self.sources.backup_endpoint, settings.max_size),
+            self.database,
+            settings.recipients,
+            self._identity,
+            self._catalogue(second, self.sources.copy_endpoint, settings.max_size) if second else None,
+        )
+
+    def _catalogue(self, settings: BucketSettings, endpoint: str | None, max_size: int) -> Catalogue:
+        from fabfile.storage.s3 import S3Store
+
+        store = S3Store(
+            settings.bucket,
+            settings.region,
+            endpoint,
+            max_size=max_size,
+            profile=settings.profile,
+            encryption=settings.encryption,
+            kms_key=settings.kms_key,
+            checksums=settings.checksums,
+        )
+        return Catalogue(store, settings.prefix, self.environment.app, self.name)
+
+    def _identity(self) -> SecretStr:
+        """The private key that encrypted backups are read with. Raises BadInput without one."""
+        source = self.environment.backup.identity if self.environment.backup else None
+        if source is None:
+            return no_identity()
+        found = resolve(source, "backup.identity", PROJECT, os.environ)
+        self.reporter.hide(line for line in found.get_secret_value().splitlines() if len(line) > 20)
+        return found
 
     @cached_property
     def database(self) -> Database | None:

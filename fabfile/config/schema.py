@@ -22,7 +22,9 @@ from fabfile.config.values import (
     PlainText,
     Port,
     Ratio,
+    Recipient,
     RelativePath,
+    Size,
     Sourced,
     UrlPath,
     VariableName,
@@ -223,6 +225,8 @@ class DatabaseSettings(Section):
     """That role's password: `env:NAME` or `file:PATH`."""
     schema_version: Annotated[PlainText, Field(min_length=1)] | None = None
     """An SQL query for one value, the version of the application's schema; backups note it."""
+    jobs: Annotated[int, Field(ge=1, le=64)] = 1
+    """Tables dumped at once; above 1 the database must fit into /var/tmp on `via` once more. Restores use 2 or more."""
 
 
 class RetentionSettings(Section):
@@ -257,8 +261,8 @@ class SafeguardSettings(Section):
     """AWS only: objects so old become GLACIER_IR, which is read at once like any other; at least 30d later."""
 
 
-class BackupSettings(Section):
-    """Where backups go."""
+class BucketSettings(Section):
+    """One bucket, and how it is spoken to."""
 
     bucket: Annotated[
         str, Matching(r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", "3 to 63 lower-case letters, digits, dots and dashes")
@@ -270,6 +274,27 @@ class BackupSettings(Section):
     """The bucket's region."""
     endpoint: Endpoint | None = None
     """For S3-compatible stores: the service's URL, or `env:NAME`; path-style addressing is then used."""
+    profile: PlainText | None = None
+    """A profile of boto3's files to take the credentials from; default: boto3's own search."""
+    encryption: Literal["none", "s3", "kms"] | None = None
+    """What the store is asked to encrypt with: nothing, its own keys, or KMS; default: `s3` on AWS, else `none`."""
+    kms_key: PlainText | None = None
+    """The KMS key's id or ARN; default: the account's own for S3."""
+    checksums: Literal["always", "when_required"] | None = None
+    """`when_required` for stores that do not know CRCs (MD5 goes along instead); default: `always` on AWS only."""
+
+
+class BackupSettings(BucketSettings):
+    """Where backups go."""
+
+    max_size: Size = 1 << 40
+    """The largest object, as stored; its ten-thousandth is the size of a part, of which two to five are in memory."""
+    recipients: tuple[Recipient, ...] = ()
+    """Public keys (age1…, ssh-ed25519, ssh-rsa): dumps and files are encrypted for them before the store sees them."""
+    identity: Sourced | None = None
+    """The private key of one of them, needed to restore and for nothing else: `env:NAME` or `file:PATH`."""
+    copy_to: Annotated[BucketSettings | None, Field(alias="copy")] = None
+    """A second bucket to which `inv backup` brings every backup; it needs no key to do so."""
     before_deploy: bool = False
     """Take a backup before each deploy, and refuse to deploy when it fails."""
     retention: RetentionSettings = RetentionSettings()
@@ -334,6 +359,17 @@ class Environment(Section):
             yield ("backup", "before_deploy"), "needs a database section to know what to back up"
         if self.backup:
             yield from _tier_clashes(self.backup.safeguards)
+        yield from self._store_contradictions()
+
+    def _store_contradictions(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        if not self.backup:
+            return
+        copy = self.backup.copy_to
+        for path, store in ((("backup",), self.backup), (("backup", "copy"), copy)):
+            if store and store.kms_key and store.encryption != "kms":
+                yield (*path, "kms_key"), "needs encryption: kms"
+        if copy and (copy.bucket, copy.endpoint) == (self.backup.bucket, self.backup.endpoint):
+            yield ("backup", "copy", "bucket"), f"{copy.bucket} is the first bucket; a copy belongs into another one"
 
     def _port_clashes(self) -> Iterator[tuple[tuple[str, ...], str]]:
         users: dict[int, list[tuple[str, ...]]] = {}

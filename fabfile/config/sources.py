@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from pydantic import SecretStr
 
-from fabfile.config.schema import Environment
+from fabfile.config.schema import BucketSettings, Environment
 from fabfile.errors import BadInput
 
 
@@ -27,6 +27,8 @@ class Sources:
     """None without a database section."""
     backup_endpoint: str | None
     """The URL of an S3-compatible store; None for AWS."""
+    copy_endpoint: str | None = None
+    """The same for the second bucket."""
 
 
 def resolve(source: str, key: str, project: Path, environ: Mapping[str, str]) -> SecretStr:
@@ -60,14 +62,21 @@ def resolve_all(environment: Environment, project: Path, environ: Mapping[str, s
             failures += _unfit_for_env_file(secret, f"secrets.{name}")
             application[name] = secret
     password = attempt(environment.database.password, "database.password") if environment.database else None
-    endpoint = environment.backup.endpoint if environment.backup else None
-    if endpoint and endpoint.startswith("env:"):
-        found = attempt(endpoint, "backup.endpoint")
-        failures += _unfit_for_url(found, endpoint)
-        endpoint = found.get_secret_value() if found else None
+
+    def url(bucket: BucketSettings | None, key: str) -> str | None:
+        endpoint = bucket.endpoint if bucket else None
+        if not endpoint or not endpoint.startswith("env:"):
+            return endpoint
+        found = attempt(endpoint, key)
+        failures.extend(_unfit_for_url(found, endpoint, key))
+        return found.get_secret_value() if found else None
+
+    backup = environment.backup
+    endpoint = url(backup, "backup.endpoint")
+    copy_endpoint = url(backup.copy_to if backup else None, "backup.copy.endpoint")
     if failures:
         raise _together(failures)
-    return Sources(MappingProxyType(application), password, endpoint)
+    return Sources(MappingProxyType(application), password, endpoint, copy_endpoint)
 
 
 def _from_environ(name: str, key: str, environ: Mapping[str, str]) -> str:
@@ -118,14 +127,10 @@ def _unfit_for_env_file(secret: SecretStr, key: str) -> list[BadInput]:
     return []
 
 
-def _unfit_for_url(value: SecretStr | None, source: str) -> list[BadInput]:
+def _unfit_for_url(value: SecretStr | None, source: str, key: str) -> list[BadInput]:
     if value and not re.fullmatch(r"https?://[!-~]+", value.get_secret_value()):
         name = source.removeprefix("env:")
-        return [
-            BadInput(
-                f"backup.endpoint: the value of {name} is not an http:// or https:// URL", f"export {name}=https://…"
-            )
-        ]
+        return [BadInput(f"{key}: the value of {name} is not an http:// or https:// URL", f"export {name}=https://…")]
     return []
 
 

@@ -13,6 +13,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 DURATION = re.compile(r"^(\d+(?:\.\d+)?)(ms|s|m|h|d)$")
 PERCENTAGE = re.compile(r"^(\d+(?:\.\d+)?)%$")
+SIZE = re.compile(r"^(\d{1,6})(MiB|GiB|TiB)$")
+BYTES = {"MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,20 @@ def parse_percentage(value: object) -> float:
     raise ValueError("expected a percentage up to 100 with its sign, such as 5% or 0.5%")
 
 
+def parse_size(value: object) -> int:
+    """Bytes in '512MiB', '200GiB' or '1TiB'. Raises ValueError for anything else."""
+    if isinstance(value, str) and (match := SIZE.match(value.strip())):
+        return int(match[1]) * BYTES[match[2]]
+    raise ValueError("expected a size with its unit, such as 512MiB, 200GiB or 1TiB")
+
+
+def _recipient(value: str) -> str:
+    from fabfile.encryption import check_recipient  # loads a library that only encrypted backups need
+
+    check_recipient(value)
+    return value
+
+
 def _relative(value: str) -> str:
     if value.startswith("/") or ".." in value.split("/") or not re.fullmatch(r"[A-Za-z0-9._/-]+", value):
         raise ValueError("expected a relative path of letters, digits, '.', '_', '-' and '/', without '..'")
@@ -90,6 +106,14 @@ Percentage = Annotated[
     WithJsonSchema({"type": "string", "pattern": PERCENTAGE.pattern, "examples": ["5%", "0.5%"]}),
 ]
 """A part of a whole, written as `5%` and kept as a fraction."""
+
+Size = Annotated[
+    int,
+    BeforeValidator(parse_size),
+    Field(gt=0, le=5 << 40),
+    WithJsonSchema({"type": "string", "pattern": SIZE.pattern, "examples": ["200GiB", "1TiB"]}),
+]
+"""A number of bytes, written with its unit; at most 5 TiB, the largest object of S3."""
 
 Ratio = Annotated[float, Field(strict=True, ge=1, allow_inf_nan=False)]
 """How many times as much, as a plain number."""
@@ -132,3 +156,6 @@ Endpoint = Annotated[
     str,
     Matching(r"^(env:[A-Za-z_][A-Za-z0-9_]*|https?://[!-~]+)$", "the service's URL (http:// or https://), or env:NAME"),
 ]
+
+Recipient = Annotated[PlainText, AfterValidator(_recipient)]
+"""A public key that age can encrypt for: `age1…`, `ssh-ed25519 …` or `ssh-rsa …`."""

@@ -10,16 +10,21 @@ from typing import Protocol
 from fabfile.model.database_server import ServerFacts
 from fabfile.model.recovery_point import DatabaseFacts
 
+CUSTOM = "database.pgdump.zst"
+DIRECTORY = "database.pgdir.tar.zst"
+"""What a dump is called in the store: zstd around pg_dump's custom format, or around a tar of its directory format."""
+
 
 @dataclass(frozen=True)
 class Dump:
-    """A compressed dump on its way, and the facts of exactly the snapshot that it holds.
+    """A compressed dump on its way, the facts of exactly the snapshot that it holds, and what it is called.
 
     `chunks` may be read once; it raises when the dump is not whole, and only its end says that it is.
     """
 
     facts: DatabaseFacts
     chunks: Iterator[bytes] = field(repr=False)
+    file: str = CUSTOM
 
 
 class Database(Protocol):
@@ -75,7 +80,7 @@ class Database(Protocol):
         ...
 
     def dump(self, name: str) -> AbstractContextManager[Dump]:
-        """A dump of one snapshot, zstd around pg_dump's custom format; leaving the context ends it wherever it is."""
+        """A dump of one snapshot in either format; leaving the context ends it wherever it is."""
         ...
 
     def load(self, name: str, chunks: Iterable[bytes]) -> None:

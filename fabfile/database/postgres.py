@@ -9,6 +9,7 @@ from itertools import chain
 from typing import LiteralString
 
 import psycopg
+import zstandard
 from psycopg import sql
 from psycopg.rows import TupleRow
 from pydantic import SecretStr
@@ -16,7 +17,7 @@ from pydantic import SecretStr
 from fabfile.commands import pg_dump
 from fabfile.config.schema import DatabaseSettings
 from fabfile.database import statements
-from fabfile.database.port import Dump
+from fabfile.database.port import CUSTOM, DIRECTORY, Dump
 from fabfile.errors import DatabaseError, Refused, TurnoutError
 from fabfile.model.database_server import Role, ServerFacts
 from fabfile.model.recovery_point import DatabaseFacts
@@ -110,15 +111,17 @@ class Postgres:
         with self._snapshot(name) as connection:
             facts = self._facts(connection, name)
             (snapshot,) = _row(connection, "SELECT pg_export_snapshot()")
-            script = pg_dump.dump(self._settings, name, _major(connection), self._password, snapshot)
+            server = _major(connection)
+            script = pg_dump.dump(self._settings, name, server, self._password, snapshot, facts.size_bytes)
             with closing(_streamed(self._host, script)) as chunks:
-                yield Dump(facts, chunks)
+                yield Dump(facts, chunks, DIRECTORY if self._settings.jobs > 1 else CUSTOM)
 
     def load(self, name: str, chunks: Iterable[bytes]) -> None:
         """See `Database.load`; planner statistics, which a dump has none of, are gathered as well."""
         with self._session(name) as connection:
             server = _major(connection)
-        script = pg_dump.load(self._settings, name, server, self._password)
+        directory, chunks = _is_directory(chunks)
+        script = pg_dump.load(self._settings, name, server, self._password, directory)
         self._host.run(script, chain([pg_dump.pgpass(self._settings, self._password)], chunks))
         with self._session(name, pg_dump.LIMIT) as connection:
             connection.execute("ANALYZE")
@@ -242,6 +245,21 @@ class Postgres:
             error.add_note(line)
             if isinstance(error, TurnoutError):
                 error.details = (*error.details, line)
+
+
+def _is_directory(chunks: Iterable[bytes]) -> tuple[bool, Iterator[bytes]]:
+    """Whether a compressed dump is a tar of the directory format, and all of its chunks."""
+    reader, seen, plain = zstandard.ZstdDecompressor().decompressobj(), [], b""
+    rest = iter(chunks)
+    for chunk in rest:
+        seen.append(chunk)
+        try:
+            plain += reader.decompress(chunk)
+        except zstandard.ZstdError:  # for the host to say: it reads all of it
+            break
+        if plain or reader.eof:
+            break
+    return plain.startswith(b"dump/"), chain(seen, rest)
 
 
 def _streamed(host: Host, script: Script) -> Generator[bytes, None, None]:

@@ -65,7 +65,11 @@ class DatabaseFacts:
 
 @dataclass(frozen=True)
 class StoredPart:
-    """One object in the store: its size in bytes and its SHA-256 (hex), both of the bytes as stored."""
+    """One object in the store: its size in bytes and its SHA-256 (hex), both of the bytes as stored.
+
+    `plain_size` and `plain_sha256` are of the bytes as they came from the host: compressed there, not yet encrypted. A
+    part that is not `encrypted` is stored as it came; manifests of earlier versions leave all three out.
+    """
 
     __pydantic_config__ = STRICT
 
@@ -73,6 +77,9 @@ class StoredPart:
     key: Text
     size: Count
     sha256: Sha256
+    plain_size: Count | None = None
+    plain_sha256: Sha256 | None = None
+    encrypted: bool = False
 
 
 @dataclass(frozen=True)

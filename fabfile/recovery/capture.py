@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import closing
 from datetime import UTC, datetime
 
@@ -14,6 +14,7 @@ from fabfile.model.recovery_point import (
     DATABASE,
     FILES,
     FORMAT,
+    RELEASE,
     DatabaseFacts,
     Kind,
     RecoveryPoint,
@@ -23,7 +24,8 @@ from fabfile.model.recovery_point import (
 from fabfile.model.script import Script
 from fabfile.recovery.scope import Scope
 from fabfile.remote.port import Host
-from fabfile.storage.port import beside
+from fabfile.storage.parts import Tally
+from fabfile.storage.port import Stored, beside
 
 
 def capture(
@@ -80,22 +82,41 @@ def capture(
 
 def _save_database(scope: Scope, database: Database, number: int) -> tuple[DatabaseFacts, tuple[StoredPart, ...]]:
     with database.dump(database.live) as dump:
-        stored = scope.catalogue.store.put_stream(scope.catalogue.key(number, "database.pgdump.zst"), dump.chunks)
-    return dump.facts, (StoredPart(DATABASE, stored.key, stored.size, stored.sha256),)
+        part = _save(scope, number, DATABASE, dump.file, dump.chunks)
+    return dump.facts, (part,)
 
 
 def _save_files(scope: Scope, host: str, number: int) -> StoredPart:
     with closing(_streamed(scope.hosts[host], shared_files.pack(scope.paths))) as chunks:
-        stored = scope.catalogue.store.put_stream(scope.catalogue.key(number, f"files.{host}.tar.zst"), chunks)
-    return StoredPart(FILES + host, stored.key, stored.size, stored.sha256)
+        return _save(scope, number, FILES + host, f"files.{host}.tar.zst", chunks)
+
+
+def _save(scope: Scope, number: int, name: str, file: str, chunks: Iterable[bytes]) -> StoredPart:
+    """Store what a host sends, sealed if there are recipients; its owner closes the chunks."""
+    catalogue, key = scope.catalogue, scope.catalogue.key(number, file)
+    if not scope.recipients:
+        return _plain(name, catalogue.store.put_stream(key, chunks))
+    from fabfile.encryption import sealed  # loads a library that only encrypted backups need
+
+    tally = Tally()
+    with closing(sealed(tally.weighed(chunks), scope.recipients)) as age:
+        stored = catalogue.store.put_stream(f"{key}.age", age)
+    plain = tally.stored(key)
+    return StoredPart(name, stored.key, stored.size, stored.sha256, plain.size, plain.sha256, encrypted=True)
+
+
+def _plain(name: str, stored: Stored | StoredPart) -> StoredPart:
+    """A part that is stored as it came."""
+    return StoredPart(name, stored.key, stored.size, stored.sha256, stored.size, stored.sha256)
 
 
 def _save_release(scope: Scope, release: str) -> StoredPart:
+    """The release's archive, never encrypted: several backups share it by its digest, and no secret is in it."""
     known = scope.catalogue.release(release)
-    if known is not None:
-        return known
-    with closing(_archive(scope, release)) as chunks:
-        return scope.catalogue.add_release(release, chunks)
+    if known is None:
+        with closing(_archive(scope, release)) as chunks:
+            known = scope.catalogue.add_release(release, chunks)
+    return _plain(RELEASE, known)
 
 
 def _archive(scope: Scope, release: str) -> Generator[bytes, None, None]:

@@ -46,6 +46,10 @@ class Catalogue:
         """The key of an object of one recovery point."""
         return f"{self._root}backups/{number:06d}/{name}"
 
+    def key_in(self, other: Catalogue, key: str) -> str:
+        """What a key of ours is called in another catalogue of the same environment."""
+        return other._root + key.removeprefix(self._root)
+
     def allocate(self, run: str = "") -> int:
         """A number that nobody ever had and nobody else gets, whatever becomes of it."""
         claim = json.dumps({"at": utc(datetime.now(UTC)), "run": run}).encode()

@@ -42,7 +42,7 @@ def load_files(scope: Scope, point: RecoveryPoint, host: str, run: str) -> None:
 @contextmanager
 def _checked(scope: Scope, part: StoredPart) -> Iterator[Checked]:
     """The part's bytes; a failure of the store is raised as itself, not as what the receiving host made of it."""
-    chunks = Checked(scope.catalogue.store, part)
+    chunks = Checked(scope.catalogue.store, part, scope.identity)
     try:
         yield chunks
     except TurnoutError as error:

@@ -7,9 +7,9 @@ from fabfile.database.port import Database
 from fabfile.engine.events import Note
 from fabfile.engine.run import Run
 from fabfile.engine.step import HostStep, OperatorStep
-from fabfile.errors import DatabaseError
+from fabfile.errors import DatabaseError, StorageError
 from fabfile.model.recovery_point import DATABASE, Kind, RecoveryPoint
-from fabfile.recovery import capture, restore
+from fabfile.recovery import capture, copying, restore
 from fabfile.recovery.scope import Scope
 from fabfile.remote.port import Host
 from fabfile.steps.target import Target
@@ -39,6 +39,17 @@ def save(
 ) -> RecoveryPoint:
     """Take one backup and list it."""
     return capture.capture(scope, kind, reason, run, release, label=label, keep_forever=keep_forever)
+
+
+def complete_copy(scope: Scope, point: RecoveryPoint | None = None) -> tuple[int, ...]:
+    """Bring the second bucket, if there is one, what it lacks; an error tells of `point`, which is safe, as well."""
+    if scope.copy is None:
+        return ()
+    try:
+        return copying.complete(scope.catalogue, scope.copy)
+    except StorageError as error:
+        error.details = (*([described(point)] if point else []), *error.details)
+        raise
 
 
 def described(point: RecoveryPoint) -> str:

@@ -32,7 +32,7 @@ from fabfile.storage.port import AlreadyExists, Listed, NoConnection, NotFound, 
 from fabfile.storage.upload import Terms, Upload
 
 MIB = 1 << 20
-PART_SIZE = 64 * MIB
+TIB = 1 << 40
 ATTEMPTS = 4
 CONNECT_SECONDS = 5
 """Four attempts and the pauses between them stay below 30 seconds when nobody answers."""
@@ -48,6 +48,8 @@ NO_CREDENTIALS = (
     ProfileNotFound,
 )
 RIGHTS = "check the credentials and the bucket policy: get, put, list, delete and abort are needed"
+CHECKSUMS = {"always": "when_supported", "when_required": "when_required"}
+"""Our words, and botocore's for the same."""
 REGION = "correct the region in the configuration"
 HINTS = {
     "NoSuchBucket": "create the bucket, or correct its name in the configuration",
@@ -71,30 +73,40 @@ HINTS = {
 class S3Store:
     """A `Store` in one bucket. Credentials come from boto3's own chain.
 
-    `endpoint` is the URL of a server that is not AWS: it gets path-style requests, and Content-MD5 instead of the CRCs
-    that such servers may not know. Without one, AWS checks CRCs and encrypts (AES256). `part_size` is in bytes, at
-    least 5 MiB for AWS. A process that is killed leaves its unfinished parts: give the bucket a lifecycle rule that
-    aborts incomplete multipart uploads.
+    `endpoint` is the URL of a server that is not AWS: it gets path-style requests. Such servers may know neither CRCs
+    nor encryption, so `checksums` is then `when_required` by default (Content-MD5 goes along) and `encryption` `none`;
+    on AWS they are `always` and `s3`. `max_size` is the largest object in bytes, from which the size of parts follows.
+    A process that is killed leaves its unfinished parts: give the bucket a lifecycle rule that aborts incomplete
+    multipart uploads.
     """
 
-    def __init__(self, bucket: str, region: str, endpoint: str | None, *, part_size: int = PART_SIZE) -> None:
+    def __init__(
+        self,
+        bucket: str,
+        region: str,
+        endpoint: str | None,
+        *,
+        max_size: int = TIB,
+        profile: str | None = None,
+        encryption: str | None = None,
+        kms_key: str | None = None,
+        checksums: str | None = None,
+    ) -> None:
         self._bucket = bucket
         self._server = endpoint or f"AWS in {region}"
-        encryption = {} if endpoint else {"ServerSideEncryption": "AES256"}
-        self._terms = Terms(f"s3://{bucket}", part_size, encryption, send_md5=endpoint is not None)
-        compatible: dict[str, Any] = {
-            "request_checksum_calculation": "when_required",
-            "response_checksum_validation": "when_required",
-            "s3": {"addressing_style": "path"},
-        }
+        checksums = checksums or ("when_required" if endpoint else "always")
+        kept_with = _encrypted(encryption or ("none" if endpoint else "s3"), kms_key)
+        self._terms = Terms(f"s3://{bucket}", max_size, kept_with, send_md5=checksums == "when_required")
         config = Config(
             connect_timeout=CONNECT_SECONDS,
             read_timeout=READ_SECONDS,
             retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
-            **(compatible if endpoint else {}),
+            request_checksum_calculation=CHECKSUMS[checksums],
+            response_checksum_validation=CHECKSUMS[checksums],
+            **({"s3": {"addressing_style": "path"}} if endpoint else {}),
         )
         with self._explained("", "connect"):
-            session = boto3.session.Session()
+            session = boto3.session.Session(profile_name=profile)
             self._client = session.client("s3", region_name=region, endpoint_url=endpoint, config=config)
 
     def put(self, key: str, data: bytes, *, if_absent: bool = False) -> None:
@@ -102,7 +114,7 @@ class S3Store:
         self.put_stream(key, [data], if_absent=if_absent)
 
     def put_stream(self, key: str, chunks: Iterable[bytes], *, if_absent: bool = False) -> Stored:
-        """See `Store.put_stream`. Holds about three parts in memory; more than 10,000 parts are refused."""
+        """See `Store.put_stream`. Holds two to five parts in memory; more than `max_size` is refused."""
         return Upload(self._call, self._terms, checked(key), if_absent).run(chunks)
 
     def get(self, key: str) -> bytes:
@@ -215,3 +227,12 @@ class S3Store:
 def _add_md5(params: dict[str, Any], **_: object) -> None:
     md5 = hashlib.md5(params["body"], usedforsecurity=False)
     params["headers"]["Content-MD5"] = base64.b64encode(md5.digest()).decode()
+
+
+def _encrypted(how: str, kms_key: str | None) -> Mapping[str, str]:
+    """The words that ask the server to encrypt an object."""
+    if how == "none":
+        return {}
+    if how == "s3":
+        return {"ServerSideEncryption": "AES256"}
+    return {"ServerSideEncryption": "aws:kms", **({"SSEKMSKeyId": kms_key} if kms_key else {})}

@@ -1,4 +1,4 @@
-"""How one object gets into S3: a single put, or equal parts of which two travel while the producer is read."""
+"""How one object gets into S3: a single put, or equal parts of which some travel while the producer is read."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import base64
 import hashlib
 import threading
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, as_completed, wait
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,9 +17,12 @@ from fabfile.errors import StorageError
 from fabfile.storage.parts import Part, Tally, cut
 from fabfile.storage.port import AlreadyExists, NoConnection, NotFound, Stored, beside
 
+MIB = 1 << 20
 MOST_PARTS = 10_000
-"""The limit of S3: with parts of 64 MiB, one object has at most 625 GiB."""
-IN_FLIGHT = 2
+LEAST_PART = 5 * MIB
+"""The limits of S3: how many parts an object has, and the bytes in each of them but the last."""
+MEMORY = 384 * MIB
+"""What the parts of one upload may take together, unless a single one and the next are more."""
 MARK = "turnout-write"
 """The metadata by which a writer knows its own object again when the answer to its request was lost."""
 
@@ -34,12 +37,22 @@ class Call(Protocol):
 
 @dataclass(frozen=True)
 class Terms:
-    """What holds for every upload to one bucket: its address, the part size in bytes, and what this server knows."""
+    """What holds for every upload to one bucket: its address, bytes of the largest object, what this server knows."""
 
     address: str
-    part_size: int
+    max_size: int
     encryption: Mapping[str, str]
     send_md5: bool
+
+    @property
+    def part_size(self) -> int:
+        """Bytes of a part: whole MiB, so that the largest object has no more parts than S3 takes."""
+        return max(LEAST_PART, -(-self.max_size // (MOST_PARTS * MIB)) * MIB)
+
+    @property
+    def in_flight(self) -> int:
+        """How many parts travel at once while another is filled: 2 of 105 MiB for 1 TiB, 1 of 525 MiB for 5 TiB."""
+        return min(4, max(1, MEMORY // self.part_size - 1))
 
 
 class Upload:
@@ -59,14 +72,14 @@ class Upload:
 
     def run(self, chunks: Iterable[bytes]) -> Stored:
         """Reads the producer to its end and stores what it gave; see `Store.put_stream`. May be called once."""
-        parts = cut(self._tally.weighed(chunks), self._terms.part_size, self._halt)
+        parts = cut(self._bounded(self._tally.weighed(chunks)), self._terms.part_size, self._halt)
         birth = {"Metadata": {MARK: self._mark}, **self._terms.encryption}
         first = next(parts, Part(self._halt))
         try:
             if first.size < self._terms.part_size:
                 self._settle("put_object", {"Body": first, **self._digest(first), **birth})
             else:
-                answer = self._call("create_multipart_upload", self._key, birth, ("UploadId",))
+                answer = self._call("create_multipart_upload", self._key, {**birth, **self._crc()}, ("UploadId",))
                 self._upload_id = answer["UploadId"]
                 queue = chain(iter([first]), parts)
                 del first  # or it would stay in memory until the last part is sent
@@ -78,16 +91,20 @@ class Upload:
             raise
         return self._tally.stored(self._key)
 
+    def _bounded(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        for chunk in chunks:
+            if self._tally.size > self._terms.max_size:
+                fact = f"{self._name}: is longer than backup.max_size, {self._terms.max_size >> 20} MiB"
+                raise StorageError(fact, "raise backup.max_size: what was sent has been taken back")
+            yield chunk
+
     def _send(self, parts: Iterable[Part]) -> Sequence[Mapping[str, object]]:
-        sent: list[Future[str]] = []
-        running: set[Future[str]] = set()
-        with ThreadPoolExecutor(IN_FLIGHT) as pool:
+        sent: list[Future[Mapping[str, object]]] = []
+        running: set[Future[Mapping[str, object]]] = set()
+        with ThreadPoolExecutor(self._terms.in_flight) as pool:
             try:
                 for number, part in enumerate(parts, 1):
-                    if number > MOST_PARTS:
-                        limit = f"{MOST_PARTS} parts of {self._terms.part_size} bytes"
-                        raise StorageError(f"{self._name}: longer than {limit}", "store it in several objects")
-                    free = len(running) < IN_FLIGHT
+                    free = len(running) < self._terms.in_flight
                     finished, running = wait(running, 0 if free else None, FIRST_COMPLETED)
                     for future in finished:
                         future.result()
@@ -98,12 +115,16 @@ class Upload:
             except BaseException:
                 self._halt.set()
                 raise
-        return [{"PartNumber": number, "ETag": future.result()} for number, future in enumerate(sent, 1)]
+        return [future.result() for future in sent]
 
-    def _send_part(self, number: int, part: Part) -> str:
-        words = {"UploadId": self._upload_id, "PartNumber": number, "Body": part, **self._digest(part)}
-        etag: str = self._call("upload_part", self._key, words, ("ETag",))["ETag"]
-        return etag
+    def _send_part(self, number: int, part: Part) -> Mapping[str, object]:
+        words = {"UploadId": self._upload_id, "PartNumber": number, "Body": part, **self._crc(), **self._digest(part)}
+        answer = self._call("upload_part", self._key, words, ("ETag",))
+        return {"PartNumber": number, **{name: answer[name] for name in ("ETag", "ChecksumCRC32") if name in answer}}
+
+    def _crc(self) -> Mapping[str, str]:
+        """An upload that is created with a checksum wants that of every part again when it is completed."""
+        return {} if self._terms.send_md5 else {"ChecksumAlgorithm": "CRC32"}
 
     def _digest(self, part: Part) -> Mapping[str, str]:
         if not self._terms.send_md5:

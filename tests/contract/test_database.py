@@ -13,6 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from fabfile.commands import pg_dump
+from fabfile.database.port import DIRECTORY
 from fabfile.database.postgres import Postgres
 from fabfile.errors import BadInput, DatabaseError, Refused, RemoteError
 from fabfile.lab.lab import Lab
@@ -195,6 +196,48 @@ def test_a_dump_cut_anywhere_does_not_restore(server: Server) -> None:
         server.database.create_beside(server.new, server.name)
         with pytest.raises(RemoteError, match="did not arrive whole"):
             server.database.load(server.new, [data[:length]])
+    assert server.left_behind() == ""
+
+
+def in_parallel(server: Server) -> Postgres:
+    return Postgres(server.settings.model_copy(update={"jobs": 2}), SecretStr(server.password), server.host)
+
+
+@pytest.mark.parametrize("restoring", [1, 2])
+def test_a_dump_in_parallel_is_of_one_moment_and_restores_with_any_number_of_jobs(
+    server: Server, restoring: int
+) -> None:
+    server.fill(server.name, rows=2000)
+    with in_parallel(server).dump(server.name) as dump:
+        server.ask(server.name, "INSERT INTO items SELECT i, 'late' FROM generate_series(2001, 2500) i")
+        data = b"".join(dump.chunks)
+    assert dump.file == DIRECTORY
+    server.database.create_beside(server.new, server.name)
+    (server.database if restoring == 1 else in_parallel(server)).load(server.new, [data[:9], data[9:]])
+    assert dump.facts.tables["public.items"] == 1000
+    assert server.database.describe(server.new).tables == dump.facts.tables
+    assert server.left_behind() == ""
+
+
+def test_a_dump_in_parallel_that_is_ended_or_cut_is_of_no_use_and_leaves_nothing(server: Server) -> None:
+    server.fill(server.name, rows=60_000)
+    with in_parallel(server).dump(server.name) as dump:
+        next(dump.chunks)
+    with in_parallel(server).dump(server.name) as dump:
+        data = b"".join(dump.chunks)
+    server.database.create_beside(server.new, server.name)
+    with pytest.raises(RemoteError, match=r"did not arrive whole|premature end"):
+        server.database.load(server.new, [data[:-1]])
+    assert server.database.describe(server.new).tables == {}
+    assert server.left_behind() == ""
+
+
+def test_a_dump_in_parallel_is_refused_where_the_disk_has_no_room_for_it(server: Server) -> None:
+    settings = server.settings.model_copy(update={"jobs": 2})
+    script = pg_dump.dump(settings, server.name, 15, SecretStr(server.password), size=1 << 60)
+    with pytest.raises(RemoteError, match=r"/var/tmp has \d+ bytes free, and a dump in parallel may take") as refused:
+        b"".join(server.host.stream(script))
+    assert any("database.jobs to 1" in line for line in refused.value.details)
     assert server.left_behind() == ""
 
 

@@ -7,12 +7,15 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import pyrage
 import pytest
+from pydantic import SecretStr
 
 from fabfile.commands import shared_files
 from fabfile.commands.shell import bind
 from fabfile.config.schema import Environment
-from fabfile.errors import RemoteError, StorageError
+from fabfile.database.postgres import Postgres
+from fabfile.errors import BadInput, RemoteError, StorageError
 from fabfile.lab.lab import Lab
 from fabfile.model.paths import Paths
 from fabfile.model.script import Script
@@ -23,10 +26,13 @@ from fabfile.recovery.scope import Scope
 from fabfile.remote.ssh import SshHost
 from fabfile.storage.directory import DirectoryStore
 from fabfile.storage.port import Stored
+from fabfile.storage.s3 import S3Store
 from tests.contract.database_server import Server, fresh
 
 pytestmark = pytest.mark.lab
 RUN = "20250131T030000-0a1b"
+LARGEST = 10_000 * (5 << 20)
+"""Bytes: no larger object means parts of 5 MiB."""
 
 FILL = r"""
 mkdir -p "$shared/uploads"
@@ -118,6 +124,54 @@ def test_a_full_backup_gives_back_every_row_and_every_file(place: Place) -> None
         scope.hosts[host].run(Script(bind('rm -rf "$shared"/uploads/*', shared=scope.paths.shared), 30, mutates=True))
         scope.hosts[host].run(shared_files.swap_shared(scope.paths, RUN))
         assert place.digest(host, "shared") == wanted[host]
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_an_encrypted_backup_in_s3_gives_back_every_row_and_every_file(
+    place: Place, monkeypatch: pytest.MonkeyPatch, jobs: int
+) -> None:
+    server, key = place.server, pyrage.x25519.Identity.generate()
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, server.lab.environment[name])
+    settings = server.settings.model_copy(update={"jobs": jobs})
+    scope = replace(
+        place.scope,
+        catalogue=Catalogue(
+            S3Store("backups", "us-east-1", server.lab.environment["S3_ENDPOINT"], max_size=LARGEST),
+            f"contract-{secrets.token_hex(4)}",
+            "shop",
+            "test",
+        ),
+        database=Postgres(settings, SecretStr(server.password), server.host),
+        recipients=(str(key.to_public()),),
+    )
+    wanted = place.digest("h1", "shared")
+    point = capture(scope, "full", "manual", RUN)
+    assert all(part.encrypted and part.size > (part.plain_size or 0) for part in point.objects)
+    server.database.create_beside(server.new, server.name)
+    with pytest.raises(BadInput, match=r"backup\.identity is not set"):
+        load_database(scope, point, server.new)
+    opened = replace(scope, identity=lambda: SecretStr(str(key)))
+    load_database(opened, point, server.new)
+    assert server.content(server.new) == server.content(server.name)
+    load_files(opened, point, "h1", RUN)
+    scope.hosts["h1"].run(shared_files.swap_shared(scope.paths, RUN))
+    assert place.digest("h1", "shared") == wanted
+    assert server.left_behind() == ""
+
+
+def test_an_encrypted_dump_that_is_killed_half_way_leaves_nothing_in_the_store(place: Place) -> None:
+    server = place.server
+    server.grow(server.name, 60_000)
+
+    def kill() -> None:
+        query = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pg_dump'"
+        assert server.ask("postgres", query) == [(True,)]
+
+    scope = replace(place.catalogue(1, kill), recipients=(str(pyrage.x25519.Identity.generate().to_public()),))
+    with pytest.raises(RemoteError, match="pg_dump: error"):
+        capture(scope, "full", "manual", RUN)
+    assert place.stored() == ["backups/000001/claim.json"]
 
 
 def test_a_pg_dump_that_is_killed_half_way_leaves_nothing_in_the_store(place: Place) -> None:

@@ -23,6 +23,8 @@ from fabfile.storage.s3 import S3Store
 
 REGION = "us-east-1"
 PART = 5 << 20
+LARGEST = 10_000 * PART
+"""Bytes: no larger object means parts of that size."""
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "contract", "AWS_SECRET_ACCESS_KEY": "contract"}
 
 
@@ -33,6 +35,13 @@ class Place:
     store: Store
     prefix: str
     unfinished: Callable[[], int]
+    client: Any = None
+    """For S3: boto3's own, beside the store."""
+    endpoint: str = ""
+
+    def beside(self, **words: Any) -> S3Store:
+        """Another adapter on the same bucket."""
+        return S3Store("backups", REGION, self.endpoint, **{"max_size": LARGEST, **words})
 
     def keys(self, below: str = "") -> list[str]:
         """The listed keys without the prefix."""
@@ -56,8 +65,12 @@ def over_s3(environment: dict[str, str]) -> Iterator[Place]:
             patch.setenv(name, environment[name])
         endpoint = environment["S3_ENDPOINT"]
         client: Any = boto3.session.Session().client("s3", region_name=REGION, endpoint_url=endpoint)
-        store = S3Store("backups", REGION, endpoint, part_size=PART)
-        yield Place(store, "", lambda: len(client.list_multipart_uploads(Bucket="backups").get("Uploads", [])))
+        store = S3Store("backups", REGION, endpoint, max_size=LARGEST)
+
+        def unfinished() -> int:
+            return len(client.list_multipart_uploads(Bucket="backups").get("Uploads", []))
+
+        yield Place(store, "", unfinished, client, endpoint)
 
 
 @pytest.fixture(scope="module", params=["directory", "moto", pytest.param("lab", marks=pytest.mark.lab)])
@@ -155,6 +168,45 @@ def test_a_producer_that_dies_leaves_the_older_object(place: Place) -> None:
     with pytest.raises(RuntimeError):
         place.store.put_stream(f"{place.prefix}dump", dying(content(PART + 1), RuntimeError()))
     assert place.store.get(f"{place.prefix}dump") == b"yesterday"
+
+
+@pytest.mark.parametrize("root", ["moto", pytest.param("lab", marks=pytest.mark.lab)], indirect=True)
+@pytest.mark.parametrize("longer", [1, 2 * PART])
+def test_a_stream_longer_than_the_largest_object_is_refused_and_taken_back(place: Place, longer: int) -> None:
+    small = place.beside(max_size=2 * PART)
+    small.put_stream(f"{place.prefix}fits", in_chunks(content(2 * PART)))
+    with pytest.raises(StorageError, match=r"is longer than backup\.max_size, 10 MiB"):
+        small.put_stream(f"{place.prefix}dump", in_chunks(content(2 * PART + longer)))
+    assert place.keys() == ["fits"]
+    assert place.unfinished() == 0
+
+
+ENCRYPTIONS = [
+    ({"encryption": "s3"}, "AES256", ""),
+    ({"encryption": "kms", "kms_key": "arn:aws:kms:us-east-1:123456789012:key/k"}, "aws:kms", "key/k"),
+]
+
+
+@pytest.mark.parametrize("root", ["moto"], indirect=True)
+@pytest.mark.parametrize("size", [5, PART + 5])
+@pytest.mark.parametrize(("words", "method", "key"), ENCRYPTIONS)
+def test_a_store_is_asked_to_encrypt(place: Place, words: dict[str, str], method: str, key: str, size: int) -> None:
+    store = place.beside(**words)
+    store.put_stream(f"{place.prefix}key", in_chunks(content(size)))
+    head = place.client.head_object(Bucket="backups", Key=f"{place.prefix}key")
+    assert head["ServerSideEncryption"] == method
+    assert head.get("SSEKMSKeyId", "").endswith(key)
+    assert store.get(f"{place.prefix}key") == content(size)
+
+
+@pytest.mark.parametrize("root", ["moto"], indirect=True)
+@pytest.mark.parametrize("size", [5, 2 * PART + 5])
+def test_a_store_that_knows_crcs_keeps_them(place: Place, size: int) -> None:
+    store = place.beside(checksums="always")
+    store.put_stream(f"{place.prefix}key", in_chunks(content(size)))
+    found = place.client.head_object(Bucket="backups", Key=f"{place.prefix}key", ChecksumMode="ENABLED")
+    assert "ChecksumCRC32" in found
+    assert store.get(f"{place.prefix}key") == content(size)
 
 
 @pytest.mark.parametrize("root", ["directory", "moto"], indirect=True)

@@ -21,6 +21,8 @@ from tests.faults.faulty_proxy import Faults, Proxy
 
 REGION = "us-east-1"
 PART = 5 << 20
+LARGEST = 10_000 * PART
+"""Bytes: no larger object means parts of that size."""
 BUCKET = "faults"
 """Its own: the moto servers of one process share what they keep."""
 ALWAYS = 1000
@@ -62,7 +64,7 @@ def bench(moto: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> Iterator[Be
     thread = threading.Thread(target=proxy.serve_forever, args=(0.05,))
     thread.start()
     endpoint = f"http://127.0.0.1:{proxy.server_port}"
-    yield Bench(S3Store(BUCKET, REGION, endpoint, part_size=PART), proxy.faults, endpoint, client)
+    yield Bench(S3Store(BUCKET, REGION, endpoint, max_size=LARGEST), proxy.faults, endpoint, client)
     proxy.shutdown()
     proxy.server_close()
     thread.join()
@@ -179,7 +181,7 @@ def test_a_server_that_is_no_s3_is_not_believed(bench: Bench, pattern: str) -> N
 
 
 def test_a_bucket_that_is_not_there_is_named(bench: Bench) -> None:
-    store = S3Store("absent", REGION, bench.endpoint, part_size=PART)
+    store = S3Store("absent", REGION, bench.endpoint, max_size=LARGEST)
     for attempt in (
         lambda: store.put("key", b""),
         lambda: store.put("key", b"x" * 2 * PART),
@@ -195,7 +197,7 @@ def test_an_endpoint_that_is_closed_is_named_quickly(bench: Bench) -> None:
     with socket.socket() as reserved:  # bound and not listening: connections are refused, and nobody else gets the port
         reserved.bind(("127.0.0.1", 0))
         endpoint = f"http://127.0.0.1:{reserved.getsockname()[1]}"
-        store = S3Store(BUCKET, REGION, endpoint, part_size=PART)
+        store = S3Store(BUCKET, REGION, endpoint, max_size=LARGEST)
         start = time.monotonic()
         with pytest.raises(NoConnection, match=re.escape(endpoint)):
             store.put_stream("key", [b"x" * 2 * PART])

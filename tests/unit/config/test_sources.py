@@ -104,9 +104,10 @@ def test_everything_an_environment_points_to_is_read(tmp_path: Path) -> None:
     settings = environment(
         secrets={"ONE": "env:ONE", "TWO": "file:secret"},
         database={"via": "h", "name": "x", "user": "y", "password": "env:PASSWORD"},
-        backup={"bucket": "abc", "endpoint": "env:S3"},
+        backup={"bucket": "abc", "endpoint": "env:S3", "copy": {"bucket": "abd", "endpoint": "https://s3.example"}},
     )
     sources = resolve_all(settings, tmp_path, {"ONE": "one", "PASSWORD": "a\nb", "S3": "http://127.0.0.1:9000"})
+    assert sources.copy_endpoint == "https://s3.example"
     assert {name: secret.get_secret_value() for name, secret in sources.application.items()} == {
         "ONE": "one",
         "TWO": "two",

@@ -15,6 +15,7 @@ from fabfile.config.values import (
     Endpoint,
     HostName,
     Identifier,
+    Interval,
     Matching,
     Name,
     Percentage,
@@ -222,6 +223,19 @@ class DatabaseSettings(Section):
     """That role's password: `env:NAME` or `file:PATH`."""
 
 
+class ScheduleSettings(Section):
+    """When backups are taken by themselves, and who notices when they are not."""
+
+    every: Interval = 21600.0
+    """The time from one backup to the next, a part of a day; verification and pruning are daily."""
+    jitter: Duration = 600.0
+    """Each backup begins at most so much late, so that not all environments begin at once."""
+    ping: Sourced | None = None
+    """A dead man's switch: `env:NAME` or `file:PATH` of a URL got after each backup, with /fail behind it after a failed one."""
+    alert_after: Duration = 93600.0
+    """The age at which the newest verified backup is too old."""
+
+
 class BackupSettings(Section):
     """Where backups go."""
 
@@ -237,6 +251,8 @@ class BackupSettings(Section):
     """For S3-compatible stores: the service's URL, or `env:NAME`; path-style addressing is then used."""
     before_deploy: bool = False
     """Take a backup before each deploy, and refuse to deploy when it fails."""
+    schedule: ScheduleSettings = ScheduleSettings()
+    """When backups are taken by themselves: `inv backup.schedule` installs it."""
 
 
 class Environment(Section):
@@ -262,6 +278,8 @@ class Environment(Section):
     """Secret variables of the application: `env:NAME` or `file:PATH`; sent by stdin into a 0600 file."""
     database: DatabaseSettings | None = None
     backup: BackupSettings | None = None
+    notify: tuple[Sourced, ...] = ()
+    """Who is told when something goes wrong: each `env:NAME` or `file:PATH` of a URL that Apprise knows."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Environment:
@@ -293,6 +311,10 @@ class Environment(Section):
             yield ("env", name), "is in secrets too; keep it in secrets alone"
         if self.backup and self.backup.before_deploy and not self.database:
             yield ("backup", "before_deploy"), "needs a database section to know what to back up"
+        if self.backup and self.backup.schedule.jitter >= self.backup.schedule.every:
+            yield ("backup", "schedule", "jitter"), "must be shorter than every, or one backup is due before another"
+        if self.backup and self.backup.schedule.alert_after <= 86400:
+            yield ("backup", "schedule", "alert_after"), "must be more than 1d, as backups are verified once a day"
 
     def _port_clashes(self) -> Iterator[tuple[tuple[str, ...], str]]:
         users: dict[int, list[tuple[str, ...]]] = {}

@@ -12,6 +12,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 DURATION = re.compile(r"^(\d+(?:\.\d+)?)(ms|s|m|h|d)$")
+INTERVALS = (900, 1200, 1800, 3600, 7200, 10800, 14400, 21600, 28800, 43200, 86400)
+"""Seconds after which a calendar or crontab can repeat something evenly through the day, in one expression."""
 PERCENTAGE = re.compile(r"^(\d+(?:\.\d+)?)%$")
 
 
@@ -47,6 +49,12 @@ def parse_percentage(value: object) -> float:
     raise ValueError("expected a percentage up to 100 with its sign, such as 5% or 0.5%")
 
 
+def _part_of_a_day(value: float) -> float:
+    if value not in INTERVALS:
+        raise ValueError("expected 15m, 20m, 30m, 1h, 2h, 3h, 4h, 6h, 8h, 12h or 1d")
+    return value
+
+
 def _relative(value: str) -> str:
     if value.startswith("/") or ".." in value.split("/") or not re.fullmatch(r"[A-Za-z0-9._/-]+", value):
         raise ValueError("expected a relative path of letters, digits, '.', '_', '-' and '/', without '..'")
@@ -72,6 +80,9 @@ Duration = Annotated[
     WithJsonSchema({"type": "string", "pattern": DURATION.pattern, "examples": ["90s", "10m"]}),
 ]
 """A length of time in seconds, written with its unit."""
+
+Interval = Annotated[Duration, AfterValidator(_part_of_a_day)]
+"""A length of time in seconds, after which something is done again at the same times of every day."""
 
 Percentage = Annotated[
     float,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from invoke.collection import Collection
 
 from fabfile import backup as backups
-from fabfile import build, canary, deploy, hosts, lock, maintenance, rollback, status, unfinished
+from fabfile import build, canary, deploy, hosts, lock, maintenance, rollback, schedule, status, unfinished
 from fabfile.lab import tasks as lab
 
 
@@ -19,8 +19,11 @@ def namespace() -> Collection:
     for task in (unfinished.resume, unfinished.abort, deploy.catch_up):
         deploys.add_task(task)
     root.add_collection(deploys)
+    saving = Collection.from_module(backups, name="backup")
+    for task in (schedule.schedule, schedule.scheduled, schedule.check):
+        saving.add_task(task)
+    root.add_collection(saving)
     for name, module in (
-        ("backup", backups),
         ("canary", canary),
         ("hosts", hosts),
         ("lab", lab),

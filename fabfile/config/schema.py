@@ -231,7 +231,7 @@ class ScheduleSettings(Section):
     jitter: Duration = 600.0
     """Each backup begins at most so much late, so that not all environments begin at once."""
     ping: Sourced | None = None
-    """A dead man's switch: `env:NAME` or `file:PATH` of a URL got after each backup, with /fail behind it after a failed one."""
+    """A dead man's switch: `env:NAME` or `file:PATH` of a URL got after each backup, with /fail if that failed."""
     alert_after: Duration = 93600.0
     """The age at which the newest verified backup is too old."""
 

@@ -38,13 +38,12 @@ def schedule(
     reporter: Reporter, env: str | None = None, remove: bool = False, plan: bool = False, json: bool = False
 ) -> None:
     """Have this machine back up, verify, prune and check by itself: with systemd timers, or cron where it has none."""
-    from fabfile.remote.scheduler import folders, scheduler, write
+    from fabfile.remote.scheduler import scheduler, take_away, write
     from fabfile.session import opened
 
     with opened(env, reporter) as session:
-        where = folders()
-        found = scheduler(where)
-        place = _place(session, where.private, found)
+        found = scheduler()
+        place = _place(session, found)
         variables = {} if remove else {place.variables: _variables(session)}
         jobs, jitter = ((), 0.0) if remove else _jobs(session, place, found)
         texts = found.wanted(jobs, place, jitter) if jobs else {}
@@ -56,7 +55,7 @@ def schedule(
             reporter.leave(2 if changes else 0)
         elif remove:
             found.remove(place.name)
-            Path(place.variables).unlink(missing_ok=True)
+            take_away(Path(place.variables))
         else:
             write(Path(place.variables), variables[place.variables], 0o600)
             found.install(place.name, texts)
@@ -123,7 +122,7 @@ def _settings(session: Session) -> ScheduleSettings:
     return settings.schedule
 
 
-def _place(session: Session, private: Path, found: Scheduler) -> Place:
+def _place(session: Session, found: Scheduler) -> Place:
     """What jobs start: this very interpreter and checkout."""
     import sys
     from dataclasses import replace
@@ -133,7 +132,7 @@ def _place(session: Session, private: Path, found: Scheduler) -> Place:
 
     place = Place(session.environment.app, session.name, sys.executable, str(PROJECT), "")
     log = found.log(place.name)
-    place = replace(place, variables=str(private / f"{place.name}.env"), log=str(log) if log else None)
+    place = replace(place, variables=str(found.private / f"{place.name}.env"), log=str(log) if log else None)
     for path in (place.python, place.project, place.variables, place.log or ""):
         if character := unfit(path):
             raise BadInput(

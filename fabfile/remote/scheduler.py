@@ -8,7 +8,6 @@ import pwd
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -20,19 +19,12 @@ SECONDS = 60
 """How long systemctl or crontab may take."""
 
 
-@dataclass(frozen=True)
-class Folders:
-    """Where things of one installation are: of the whole machine for root, else of one user."""
-
-    units: Path
-    private: Path
-    logs: Path
-
-
 class Scheduler(Protocol):
     """Installs jobs. What is installed is told as texts by name: files by their path, and the crontab."""
 
     kind: str
+    private: Path
+    """Where the file of secrets goes."""
     spreads: bool
     """Whether it delays each start by chance, as it is told to."""
 
@@ -45,7 +37,7 @@ class Scheduler(Protocol):
         ...
 
     def wanted(self, jobs: Sequence[Job], place: Place, jitter: float) -> dict[str, str]:
-        """What is to be installed for these jobs."""
+        """What is to be installed for these jobs. Raises Refused where they would not be started."""
         ...
 
     def install(self, name: str, texts: Mapping[str, str]) -> None:
@@ -65,29 +57,36 @@ class Scheduler(Protocol):
         ...
 
 
-def folders(root: Path = Path("/")) -> Folders:
-    """For root below `root`, for anybody else below their home."""
-    if os.geteuid() == 0:
-        return Folders(root / "etc/systemd/system", root / "etc/turnout", root / "var/log/turnout")
+def scheduler(root: Path = Path("/")) -> Scheduler:
+    """The one that runs on the machine below `root`. Raises BadInput where there is none."""
     home = Path.home()
-    return Folders(home / ".config/systemd/user", home / ".config/turnout", home / ".local/state/turnout")
-
-
-def scheduler(where: Folders, root: Path = Path("/")) -> Scheduler:
-    """The one that runs here. Raises BadInput where there is none."""
     if (root / "run/systemd/system").is_dir():
-        return Systemd(where.units, user=os.geteuid() != 0, lingering=root / "var/lib/systemd/linger")
+        lingering = root / "var/lib/systemd/linger"
+        if os.geteuid() == 0:
+            return Systemd(root / "etc/systemd/system", root / "etc/turnout", False, lingering)
+        return Systemd(home / ".config/systemd/user", home / ".config/turnout", True, lingering)
     if shutil.which("crontab"):
-        return Cron(where.logs)
-    raise BadInput("nothing here starts jobs by the clock: neither systemd runs nor is there cron", "install cron")
+        return Cron(home / ".config/turnout", home / ".local/state/turnout", root / "proc")
+    raise BadInput(
+        "nothing on this machine starts jobs by the clock: systemd does not run, and there is no crontab",
+        "install cron, or do it on another machine",
+    )
+
+
+def take_away(*paths: Path) -> None:
+    """Delete these files, and the folders that are empty then; what is not there is none the less taken away."""
+    for path in paths:
+        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            path.parent.rmdir()
 
 
 def write(path: Path, text: str, mode: int) -> None:
-    """Replace a file in one step, so that nobody ever sees half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Replace a file in one step, so that nobody ever sees half of it. Raises TurnoutError when that does not work."""
     new = path.with_name(f".{path.name}.new")
-    new.unlink(missing_ok=True)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new.unlink(missing_ok=True)
         with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
             os.fchmod(file.fileno(), mode)
             file.write(text.encode())
@@ -110,7 +109,8 @@ class Systemd:
 
     spreads = True
 
-    def __init__(self, units: Path, user: bool, lingering: Path) -> None:
+    def __init__(self, units: Path, private: Path, user: bool, lingering: Path) -> None:
+        self.private = private
         self.kind = "systemd, as a user" if user else "systemd"
         self._units, self._user, self._lingering = units, user, lingering
 
@@ -121,15 +121,15 @@ class Systemd:
         return {str(path): path.read_text() for path in self._files(name)}
 
     def wanted(self, jobs: Sequence[Job], place: Place, jitter: float) -> dict[str, str]:
+        self._refuse_without_lingering()
         texts = {}
         for job in jobs:
-            unit = self._units / f"{place.name}-{job.name}"
+            unit = self._units / _unit(place.name, job.name)
             texts[f"{unit}.service"] = service(job, place, system=not self._user)
             texts[f"{unit}.timer"] = timer(job, place, jitter)
         return texts
 
     def install(self, name: str, texts: Mapping[str, str]) -> None:
-        self._refuse_without_lingering()
         for path in self._files(name):
             if str(path) not in texts:
                 path.unlink()
@@ -153,14 +153,14 @@ class Systemd:
 
     def trial(self, job: Job, place: Place) -> str:
         whose = "--user " if self._user else ""
-        unit = f"{place.name}-{job.name}"
+        unit = _unit(place.name, job.name)
         return f"systemctl {whose}start {unit}; journalctl {whose}-u {unit}"
 
     def warnings(self) -> list[str]:
         return []
 
     def _files(self, name: str) -> list[Path]:
-        return sorted(path for kind in ("service", "timer") for path in self._units.glob(f"{name}-*.{kind}"))
+        return sorted(path for kind in ("service", "timer") for path in self._units.glob(f"{_unit(name, '*')}.{kind}"))
 
     def _refuse_without_lingering(self) -> None:
         user = pwd.getpwuid(os.geteuid()).pw_name
@@ -176,7 +176,8 @@ class Cron:
 
     kind, spreads = "cron", False
 
-    def __init__(self, logs: Path, processes: Path = Path("/proc")) -> None:
+    def __init__(self, private: Path, logs: Path, processes: Path) -> None:
+        self.private = private
         self._logs, self._processes = logs, processes
         self._title = f"crontab of {pwd.getpwuid(os.geteuid()).pw_name}"
 
@@ -199,8 +200,7 @@ class Cron:
         others, ours = self._parts(name)
         if ours:
             _run(["crontab", "-"] if others else ["crontab", "-r"], others)
-        for path in (self._logs / f"{name}.log", self._logs / f"{name}.log.1"):
-            path.unlink(missing_ok=True)
+        take_away(self._logs / f"{name}.log", self._logs / f"{name}.log.1")
 
     def trial(self, job: Job, place: Place) -> str:
         return words("env", "-i", "/bin/sh", "-c", command_line(job, place))
@@ -218,6 +218,11 @@ class Cron:
             return crontab_parts(_run(["crontab", "-l"], allowed="no crontab for"), name)
         except ValueError as error:
             raise BadInput(f"{self._title}: {error}", "mend or remove that block: crontab -e") from None
+
+
+def _unit(name: str, job: str) -> str:
+    # No name of an application or environment has an underscore, so nobody's units are found under another's name.
+    return f"{name}_{job}"
 
 
 def _run(words: Sequence[str], given: str = "", allowed: str | None = None) -> str:

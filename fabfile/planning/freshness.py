@@ -34,8 +34,8 @@ def judge(points: Iterable[RecoveryPoint], now: datetime, newest_limit: float, v
     verified_stale = verified_age is None or verified_age > verified_limit
     sentence = "; ".join(
         (
-            _told("the newest backup", newest, newest_age, newest_limit, newest_stale),
-            _told("the newest verified backup", verified, verified_age, verified_limit, verified_stale),
+            _told("backup", newest, newest_age, newest_limit, newest_stale),
+            _told("verified backup", verified, verified_age, verified_limit, verified_stale),
         )
     )
     return Freshness(
@@ -59,8 +59,9 @@ def _age(point: RecoveryPoint | None, now: datetime) -> float | None:
 
 def _told(what: str, point: RecoveryPoint | None, age: float | None, limit: float, stale: bool) -> str:
     if point is None or age is None:
-        return f"{what} is missing: there is none"
-    return f"{what}, {point.number}, is {_hours(age)} old, {'TOO OLD: ' if stale else ''}the limit is {_hours(limit)}"
+        return f"there is no {what}"
+    verdict = "TOO OLD: the limit is" if stale else "the limit is"
+    return f"the newest {what}, {point.number}, is {_hours(age)} old, {verdict} {_hours(limit)}"
 
 
 def _hours(seconds: float) -> str:

@@ -19,17 +19,17 @@ from pydantic import SecretStr
 
 from fabfile.config.sources import Channel
 
-SECONDS = 10.0
-"""How long a message or a ping may take."""
+SECONDS = 20.0
+"""How long a message or a ping may take, and the process that carries it."""
+PING_SECONDS = 10.0
 PROJECT = Path(__file__).parent.parent
 
 
-def not_understood(channels: Sequence[Channel]) -> list[Channel]:
-    """The channels whose value is no address that Apprise knows; nothing is sent."""
-    failures = _carry_out(
-        [{"kind": "look", "url": channel.url.get_secret_value()} for channel in channels], 3 * SECONDS
-    )
-    return [channel for channel, failure in zip(channels, failures, strict=True) if failure]
+def not_usable(channels: Sequence[Channel]) -> list[str]:
+    """A sentence for each channel whose value is no address that Apprise knows; nothing is sent."""
+    errands = [{"kind": "look", "url": channel.url.get_secret_value()} for channel in channels]
+    failures = _carry_out(errands, 3 * SECONDS)
+    return [f"{channel.source}: {why}" for channel, why in zip(channels, failures, strict=True) if why]
 
 
 def tell(channels: Sequence[Channel], title: str, text: str, seconds: float = SECONDS) -> list[str]:
@@ -100,7 +100,7 @@ def _get(url: str) -> str:
     import urllib.request
 
     try:
-        with urllib.request.urlopen(url, timeout=SECONDS):  # noqa: S310 - its scheme was looked at when it was read
+        with urllib.request.urlopen(url, timeout=PING_SECONDS):  # noqa: S310 - its scheme was looked at when it was read
             return ""
     except urllib.error.HTTPError as error:
         return f"it answered {error.code}"

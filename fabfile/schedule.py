@@ -160,14 +160,11 @@ def _variables(session: Session) -> str:
 
     from fabfile.commands.timetable import environment_file
     from fabfile.config.variables import OF_THE_STORE, variables
-    from fabfile.notify import not_understood
+    from fabfile.notify import not_usable
 
     _ = session.sources, session.ping
-    for channel in not_understood(session.channels):
-        raise BadInput(
-            f"notify: {channel.source} holds no address that Apprise knows",
-            "write it as Apprise's list of services shows it, such as slack://…",
-        )
+    for sentence in not_usable(session.channels):
+        raise BadInput(f"notify: {sentence}", "write the address as Apprise's list of services shows it: slack://…")
     names = (*variables(session.environment), *OF_THE_STORE)
     return environment_file({name: os.environ[name] for name in names if os.environ.get(name)})
 

@@ -96,7 +96,7 @@ def test_an_environment_whose_name_begins_alike_is_left_alone(systemd: Systemd) 
 
 def test_what_systemctl_refuses_is_told_in_its_words_and_can_be_repeated(systemd: Systemd, programs: Path) -> None:
     (programs / "broken").touch()
-    with pytest.raises(TurnoutError, match="restart .* ended with status 5") as caught:
+    with pytest.raises(TurnoutError, match=r"restart .* ended with status 5") as caught:
         systemd.install(PLACE.name, systemd.wanted(JOBS, PLACE, 600))
     assert caught.value.details == ("no such thing",)
     (programs / "broken").unlink()

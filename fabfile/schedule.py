@@ -215,7 +215,7 @@ def _commands(job: str, session: Session) -> list[list[str]]:
     wait = f"--lock-wait={_settings(session).every / 2:.0f}s"
     commands = {
         "backup": [["backup", "--reason=scheduled", wait]],
-        "maintain": [["backup.verify", "latest"], ["backup.prune", "--yes"], ["backup.check"]],
+        "maintain": [["backup.verify", "--backup=latest"], ["backup.prune", "--yes", wait], ["backup.check"]],
     }
     if job not in commands:
         raise BadInput(f"there is no job {job!r}", f"jobs: {', '.join(commands)}")

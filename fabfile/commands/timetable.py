@@ -11,8 +11,8 @@ from fabfile.commands.shell import words
 
 DAY = 1440
 """Minutes."""
-AFTER = 30
-"""Minutes from a backup to the daily maintenance, at most: it verifies that backup, not one of hours ago."""
+AFTER = 120
+"""Minutes from a backup to the daily maintenance, at most: that backup is to be there, and not hours old."""
 
 
 @dataclass(frozen=True)

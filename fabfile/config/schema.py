@@ -232,7 +232,7 @@ class ScheduleSettings(Section):
     """Each backup begins at most so much late, so that not all environments begin at once."""
     ping: Sourced | None = None
     """A dead man's switch: `env:NAME` or `file:PATH` of a URL got after each backup, with /fail if that failed."""
-    alert_after: Duration = 93600.0
+    alert_after: Duration = 108000.0
     """The age at which the newest verified backup is too old."""
 
 

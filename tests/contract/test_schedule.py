@@ -221,14 +221,14 @@ def test_the_age_of_backups_is_judged_and_told_where_that_is_wanted(
     assert none.stdout == "there is no backup; there is no verified backup\n"
     assert heard.requests == []
 
-    hours = [(1, 30, True), (2, 1, False)]
+    hours = [(1, 31, True), (2, 1, False)]
     for number, age, verified in hours:
         taken = utc(datetime.now(UTC) - timedelta(hours=age))
         catalogue.commit(replace(point(number, 0, verified), created_at=taken, app="small", environment="test"))
     old = checkout.inv("backup.check", "--notify", "--json", expect=1)
     found = json.loads(old.stdout)
     assert (found["stale"], found["newest"], found["verified"]) == (True, 2, 1)
-    assert "TOO OLD: the limit is 26.0 h" in found["sentence"]
+    assert "TOO OLD: the limit is 30.0 h" in found["sentence"]
     assert heard.requests == ["POST /hook"]
     message = json.loads(heard.bodies[0])
     assert message["message"] == found["sentence"]

@@ -49,7 +49,7 @@ def test_a_backup_comes_at_even_times_of_every_day_for_cron_and_systemd_alike(ev
     backup, maintain = jobs(every, first)
     step = every // 60
     assert [(minute - backup.times[0]) % DAY for minute in backup.times] == list(range(0, DAY, step))
-    assert 0 < (maintain.times[0] - backup.times[0]) % step <= 30 or step <= 30
+    assert 0 < (maintain.times[0] - backup.times[0]) % step <= 120
     for job in (backup, maintain):
         minute, hour, *rest = crontab_times(job.times).split()
         assert rest == ["*", "*", "*"]
@@ -114,7 +114,7 @@ def test_the_crontab_by_value() -> None:
     assert crontab_block([BACKUP, MAINTAIN], LOGGED).splitlines() == [
         "# turnout-shop_eu-1: begin (inv backup.schedule; --remove takes it away)",
         f"0 0,6,12,18 * * * {line.format('backup')}",
-        f"30 0 * * * {line.format('maintain')}",
+        f"0 2 * * * {line.format('maintain')}",
         "# turnout-shop_eu-1: end",
     ]
 

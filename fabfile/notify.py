@@ -19,16 +19,17 @@ from pydantic import SecretStr
 
 from fabfile.config.sources import Channel
 
-SECONDS = 20.0
-"""How long a message or a ping may take, and the process that carries it."""
+SECONDS = 60.0
+"""How long everything may take: most of it is for a machine so loaded that a process starts slowly."""
 PING_SECONDS = 10.0
+"""How long a connection may be silent."""
 PROJECT = Path(__file__).parent.parent
 
 
 def not_usable(channels: Sequence[Channel]) -> list[str]:
     """A sentence for each channel whose value is no address that Apprise knows; nothing is sent."""
     errands = [{"kind": "look", "url": channel.url.get_secret_value()} for channel in channels]
-    failures = _carry_out(errands, 3 * SECONDS)
+    failures = _carry_out(errands, SECONDS)
     return [f"{channel.source}: {why}" for channel, why in zip(channels, failures, strict=True) if why]
 
 

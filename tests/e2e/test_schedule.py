@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,18 @@ pytestmark = pytest.mark.lab
 STAND_IN = """#!/bin/sh
 { pwd; printf '%s\\n' "$*" "$TOLD"; umask; } >/run/told
 """
+
+
+def connected(project: Project) -> bool:
+    """Whether anybody is logged in on the host whose lease is taken first."""
+    return bool(project.lab.execute("h1", "sh", "-c", "pgrep -u deploy -x sshd || true").strip())
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
 
 
 @pytest.fixture
@@ -55,8 +68,10 @@ def test_a_backup_by_the_clock_waits_for_the_lock_needs_no_variable_and_is_pinge
     project: Project, line: str, heard: Heard, tmp_path: Path
 ) -> None:
     project.inv("lock.acquire", "--reason=a long deploy")
+    until(lambda: not connected(project))
     striking = subprocess.Popen(["env", "-i", "/bin/sh", "-c", line], cwd="/")
     try:
+        until(lambda: connected(project) or striking.poll() is not None)
         with pytest.raises(subprocess.TimeoutExpired):
             striking.wait(10)
         assert project.inv("backup.list", "--json").document == []

@@ -7,6 +7,7 @@ addresses, which are secrets, nobody sees.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -63,7 +64,11 @@ def _carry_out(errands: Sequence[Mapping[str, str]], seconds: float) -> list[str
         out, reason = error.stdout or b"", f"no answer within {seconds:g} s"
     except OSError as error:
         out, reason = b"", f"no process could be started: {error.strerror}"
-    answers = {int(place): str(failure) for place, failure in map(json.loads, out.splitlines())}
+    answers = {}
+    for line in out.splitlines():
+        with contextlib.suppress(ValueError, TypeError):  # a library may print, too
+            place, failure = json.loads(line)
+            answers[place] = str(failure)
     return [answers.get(place, reason) for place in range(len(errands))]
 
 

@@ -19,11 +19,8 @@ def namespace() -> Collection:
     for task in (unfinished.resume, unfinished.abort, deploy.catch_up):
         deploys.add_task(task)
     root.add_collection(deploys)
-    saving = Collection.from_module(backups, name="backup")
-    for task in (schedule.schedule, schedule.scheduled, schedule.check):
-        saving.add_task(task)
-    root.add_collection(saving)
     for name, module in (
+        ("backup", backups),
         ("canary", canary),
         ("hosts", hosts),
         ("lab", lab),
@@ -31,4 +28,6 @@ def namespace() -> Collection:
         ("maintenance", maintenance),
     ):
         root.add_collection(Collection.from_module(module, name=name))
+    for task in (schedule.schedule, schedule.scheduled, schedule.check):
+        root.collections["backup"].add_task(task)
     return root

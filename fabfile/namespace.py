@@ -5,7 +5,7 @@ from __future__ import annotations
 from invoke.collection import Collection
 
 from fabfile import backup as backups
-from fabfile import bucket, build, canary, deploy, hosts, lock, maintenance, rollback, status, unfinished
+from fabfile import bucket, build, canary, deploy, hosts, lock, maintenance, rollback, schedule, status, unfinished
 from fabfile.lab import tasks as lab
 
 
@@ -29,4 +29,6 @@ def namespace() -> Collection:
         ("maintenance", maintenance),
     ):
         root.add_collection(Collection.from_module(module, name=name))
+    for task in (schedule.schedule, schedule.scheduled, schedule.check):
+        root.collections["backup"].add_task(task)
     return root

@@ -24,7 +24,7 @@ from fabfile.commands.release import end, mark_bad
 from fabfile.config.load import choose, load
 from fabfile.config.nesting import refuse_within_hook
 from fabfile.config.schema import BucketSettings, Environment
-from fabfile.config.sources import Sources, resolve, resolve_all
+from fabfile.config.sources import Channel, Sources, resolve, resolve_all, resolve_channels, resolve_ping
 from fabfile.database.port import Database
 from fabfile.engine.lease import held
 from fabfile.engine.run import Run
@@ -92,6 +92,20 @@ class Session:
         values = [*found.application.values(), *([found.database_password] if found.database_password else [])]
         plain = [value.get_secret_value() for value in values]
         self.reporter.hide([*plain, *filter(None, map(_password, plain))])
+        return found
+
+    @cached_property
+    def channels(self) -> tuple[Channel, ...]:
+        """Who is told when something goes wrong; read when first needed, and hidden from all output from then on."""
+        found = resolve_channels(self.environment, PROJECT, os.environ)
+        self.reporter.hide(channel.url.get_secret_value() for channel in found)
+        return found
+
+    @cached_property
+    def ping(self) -> SecretStr | None:
+        """The dead man's switch of scheduled backups; read and hidden likewise."""
+        found = resolve_ping(self.environment, PROJECT, os.environ)
+        self.reporter.hide([found.get_secret_value()] if found else [])
         return found
 
     @cached_property

@@ -16,6 +16,7 @@ from fabfile.config.values import (
     Endpoint,
     HostName,
     Identifier,
+    Interval,
     Matching,
     Name,
     Percentage,
@@ -261,6 +262,19 @@ class SafeguardSettings(Section):
     """AWS only: objects so old become GLACIER_IR, which is read at once like any other; at least 30d later."""
 
 
+class ScheduleSettings(Section):
+    """When backups are taken by themselves, and who notices when they are not."""
+
+    every: Interval = 21600.0
+    """The time from one backup to the next, a part of a day; verification and pruning are daily."""
+    jitter: Duration = 600.0
+    """Each backup begins at most so much late, so that not all environments begin at once."""
+    ping: Sourced | None = None
+    """A dead man's switch: `env:NAME` or `file:PATH` of a URL got after each backup, with /fail if that failed."""
+    alert_after: Duration = 108000.0
+    """The age at which the newest verified backup is too old."""
+
+
 class BucketSettings(Section):
     """One bucket, and how it is spoken to."""
 
@@ -301,6 +315,8 @@ class BackupSettings(BucketSettings):
     """Which backups `inv backup.prune` keeps."""
     safeguards: SafeguardSettings = SafeguardSettings()
     """What `inv bucket.setup` puts on the bucket."""
+    schedule: ScheduleSettings = ScheduleSettings()
+    """When backups are taken by themselves: `inv backup.schedule` installs it."""
 
 
 class Environment(Section):
@@ -326,6 +342,8 @@ class Environment(Section):
     """Secret variables of the application: `env:NAME` or `file:PATH`; sent by stdin into a 0600 file."""
     database: DatabaseSettings | None = None
     backup: BackupSettings | None = None
+    notify: tuple[Sourced, ...] = ()
+    """Who is told when something goes wrong: each `env:NAME` or `file:PATH` of a URL that Apprise knows."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Environment:
@@ -358,18 +376,7 @@ class Environment(Section):
         if self.backup and self.backup.before_deploy and not self.database:
             yield ("backup", "before_deploy"), "needs a database section to know what to back up"
         if self.backup:
-            yield from _tier_clashes(self.backup.safeguards)
-        yield from self._store_contradictions()
-
-    def _store_contradictions(self) -> Iterator[tuple[tuple[str, ...], str]]:
-        if not self.backup:
-            return
-        copy = self.backup.copy_to
-        for path, store in ((("backup",), self.backup), (("backup", "copy"), copy)):
-            if store and store.kms_key and store.encryption != "kms":
-                yield (*path, "kms_key"), "needs encryption: kms"
-        if copy and (copy.bucket, copy.endpoint) == (self.backup.bucket, self.backup.endpoint):
-            yield ("backup", "copy", "bucket"), f"{copy.bucket} is the first bucket; a copy belongs into another one"
+            yield from _backup_contradictions(self.backup)
 
     def _port_clashes(self) -> Iterator[tuple[tuple[str, ...], str]]:
         users: dict[int, list[tuple[str, ...]]] = {}
@@ -420,6 +427,20 @@ class Environment(Section):
     def address_of(self, host: str) -> str:
         """Where the application on this host listens."""
         return "127.0.0.1" if self.together else str(self.hosts[host].internal)
+
+
+def _backup_contradictions(backup: BackupSettings) -> Iterator[tuple[tuple[str, ...], str]]:
+    yield from _tier_clashes(backup.safeguards)
+    copy, schedule = backup.copy_to, backup.schedule
+    for path, store in ((("backup",), backup), (("backup", "copy"), copy)):
+        if store and store.kms_key and store.encryption != "kms":
+            yield (*path, "kms_key"), "needs encryption: kms"
+    if copy and (copy.bucket, copy.endpoint) == (backup.bucket, backup.endpoint):
+        yield ("backup", "copy", "bucket"), f"{copy.bucket} is the first bucket; a copy belongs into another one"
+    if schedule.jitter >= schedule.every:
+        yield ("backup", "schedule", "jitter"), "must be shorter than every, or one backup is due before another"
+    if schedule.alert_after <= 86400:
+        yield ("backup", "schedule", "alert_after"), "must be more than 1d, as backups are verified once a day"
 
 
 def _tier_clashes(settings: SafeguardSettings) -> Iterator[tuple[tuple[str, ...], str]]:

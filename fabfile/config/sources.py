@@ -31,6 +31,14 @@ class Sources:
     """The same for the second bucket."""
 
 
+@dataclass(frozen=True)
+class Channel:
+    """Somewhere news go: its URL, which is a secret, and where that stands, by which people may call it."""
+
+    source: str
+    url: SecretStr
+
+
 def resolve(source: str, key: str, project: Path, environ: Mapping[str, str]) -> SecretStr:
     """The value behind `env:NAME` or `file:PATH` (relative to the project; one trailing line break is dropped).
 
@@ -77,6 +85,26 @@ def resolve_all(environment: Environment, project: Path, environ: Mapping[str, s
     if failures:
         raise _together(failures)
     return Sources(MappingProxyType(application), password, endpoint, copy_endpoint)
+
+
+def resolve_channels(environment: Environment, project: Path, environ: Mapping[str, str]) -> tuple[Channel, ...]:
+    """Who is told when something goes wrong. Raises BadInput for the first that cannot be read."""
+    return tuple(
+        Channel(source, resolve(source, f"notify.{place}", project, environ))
+        for place, source in enumerate(environment.notify)
+    )
+
+
+def resolve_ping(environment: Environment, project: Path, environ: Mapping[str, str]) -> SecretStr | None:
+    """The URL of the dead man's switch, if there is one. Raises BadInput when it cannot be read or is no URL."""
+    source = environment.backup.schedule.ping if environment.backup else None
+    if source is None:
+        return None
+    url = resolve(source, "backup.schedule.ping", project, environ)
+    if not re.fullmatch(r"https?://[!-~]+", url.get_secret_value()):
+        fact = f"backup.schedule.ping: the value of {source} is not an http:// or https:// URL"
+        raise BadInput(fact, "copy the ping URL of the check, whole")
+    return url
 
 
 def _from_environ(name: str, key: str, environ: Mapping[str, str]) -> str:

@@ -12,6 +12,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 DURATION = re.compile(r"^(\d+(?:\.\d+)?)(ms|s|m|h|d)$")
+INTERVALS = (900, 1200, 1800, 3600, 7200, 10800, 14400, 21600, 28800, 43200, 86400)
+"""Seconds after which a calendar or crontab can repeat something evenly through the day, in one expression."""
 PERCENTAGE = re.compile(r"^(\d+(?:\.\d+)?)%$")
 SIZE = re.compile(r"^(\d{1,6})(MiB|GiB|TiB)$")
 BYTES = {"MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
@@ -70,6 +72,12 @@ def _recipient(value: str) -> str:
     return value
 
 
+def _part_of_a_day(value: float) -> float:
+    if value not in INTERVALS:
+        raise ValueError("expected 15m, 20m, 30m, 1h, 2h, 3h, 4h, 6h, 8h, 12h or 1d")
+    return value
+
+
 def _relative(value: str) -> str:
     if value.startswith("/") or ".." in value.split("/") or not re.fullmatch(r"[A-Za-z0-9._/-]+", value):
         raise ValueError("expected a relative path of letters, digits, '.', '_', '-' and '/', without '..'")
@@ -98,6 +106,8 @@ Duration = Annotated[
 
 Days = Annotated[Duration, AfterValidator(whole_days)]
 """A length of time in seconds that is a number of whole days."""
+Interval = Annotated[Duration, AfterValidator(_part_of_a_day)]
+"""A length of time in seconds, after which something is done again at the same times of every day."""
 
 Percentage = Annotated[
     float,

@@ -1,0 +1,54 @@
+"""Which environment variables a configuration points to, wherever in it that may be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import get_args
+
+from pydantic import BaseModel
+
+from fabfile.config.schema import Environment
+from fabfile.config.values import Matching
+
+OF_THE_STORE = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_PROFILE",
+    "AWS_CONFIG_FILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_CA_BUNDLE",
+)
+"""What the S3 client reads by itself, where it is set; no configuration names it."""
+
+
+def variables(environment: Environment) -> tuple[str, ...]:
+    """The names behind every `env:NAME` of the configuration, sorted; plain text that looks so is none."""
+    return tuple(sorted(set(_named(environment))))
+
+
+def _named(section: BaseModel) -> Iterator[str]:
+    for name, field in type(section).model_fields.items():
+        value = getattr(section, name)
+        sourced = any(_points(entry) for entry in (*field.metadata, field.annotation))
+        for found in _leaves(value):
+            if isinstance(found, BaseModel):
+                yield from _named(found)
+            elif sourced and isinstance(found, str) and found.startswith("env:"):
+                yield found.removeprefix("env:")
+
+
+def _points(annotation: object) -> bool:
+    """Whether a type, or one inside it, is that of a value which says where it comes from."""
+    if isinstance(annotation, Matching):
+        return annotation.pattern.startswith("^(env:")
+    inside = (*get_args(annotation), *getattr(annotation, "__metadata__", ()))
+    return any(_points(entry) for entry in inside)
+
+
+def _leaves(value: object) -> Iterator[object]:
+    if isinstance(value, dict | tuple):
+        for entry in value.values() if isinstance(value, dict) else value:
+            yield from _leaves(entry)
+    else:
+        yield value

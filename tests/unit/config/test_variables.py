@@ -1,0 +1,67 @@
+"""Which variables a configuration points to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fabfile.config.schema import Environment
+from fabfile.config.sources import resolve_channels, resolve_ping
+from fabfile.config.variables import variables
+from fabfile.errors import BadInput
+
+
+def environment(**sections: object) -> Environment:
+    return Environment.model_validate({"app": "a", "hosts": {"h": {}}, **sections})
+
+
+def test_every_place_that_says_where_its_value_comes_from_is_found() -> None:
+    found = variables(
+        environment(
+            secrets={"A": "env:ONE", "B": "file:hosts/b", "C": "env:TWO"},
+            database={"via": "h", "name": "x", "user": "y", "password": "env:THREE"},
+            backup={"bucket": "abc", "endpoint": "env:FOUR", "schedule": {"ping": "env:FIVE"}},
+            notify=["env:SIX", "file:x", "env:ONE"],
+        )
+    )
+    assert found == ("FIVE", "FOUR", "ONE", "SIX", "THREE", "TWO")
+
+
+def test_text_that_only_looks_so_is_none() -> None:
+    settings = environment(env={"A": "env:ONE"}, process={"arguments": ["env:TWO"]}, build={"exclude": ["env:THREE"]})
+    assert variables(settings) == ()
+
+
+def test_channels_are_called_by_where_they_are_written(tmp_path: Path) -> None:
+    settings = environment(notify=["env:TEAM", "env:BOSS"])
+    channels = resolve_channels(settings, tmp_path, {"TEAM": "json://a", "BOSS": "json://b"})
+    assert [channel.source for channel in channels] == ["env:TEAM", "env:BOSS"]
+    assert "json://" not in repr(channels)
+    with pytest.raises(BadInput, match=r"notify\.1: the environment variable BOSS is not set"):
+        resolve_channels(settings, tmp_path, {"TEAM": "json://a"})
+
+
+def test_a_ping_is_a_url_or_refused_without_repeating_it(tmp_path: Path) -> None:
+    settings = environment(backup={"bucket": "abc", "schedule": {"ping": "env:PING"}})
+    found = resolve_ping(settings, tmp_path, {"PING": "https://hc.example.com/u-u-i-d"})
+    assert found is not None
+    assert found.get_secret_value() == "https://hc.example.com/u-u-i-d"
+    with pytest.raises(BadInput, match=r"backup\.schedule\.ping: the value of env:PING is not") as caught:
+        resolve_ping(settings, tmp_path, {"PING": "file:///etc/hunter2"})
+    assert "hunter2" not in str(caught.value)
+    assert resolve_ping(environment(), tmp_path, {}) is None
+
+
+@pytest.mark.parametrize(
+    ("schedule", "place"),
+    [
+        ({"every": "15m", "jitter": "15m"}, "jitter"),
+        ({"alert_after": "1d"}, "alert_after"),
+        ({"every": "90m"}, "every"),
+        ({"every": "5h"}, "every"),
+    ],
+)
+def test_a_schedule_that_cannot_be_kept_is_refused(schedule: dict[str, str], place: str) -> None:
+    with pytest.raises(ValueError, match=rf"backup\.schedule\.{place}"):
+        environment(backup={"bucket": "abc", "schedule": schedule})

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from fabfile.planning.restore_preview import span
 from fabfile.ui.reporter import Reporter
 from fabfile.verb import ENV, JSON, LOCK_WAIT, duration, verb
 
@@ -60,8 +61,4 @@ def list_backups(reporter: Reporter, env: str | None = None, json: bool = False)
 
 def age(point: RecoveryPoint, now: datetime | None = None) -> str:
     """How long ago a backup was taken, in its largest unit, such as `3 h`."""
-    seconds = ((now or datetime.now(UTC)) - datetime.fromisoformat(point.created_at)).total_seconds()
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= length:
-            return f"{seconds / length:.0f} {unit}"
-    return f"{max(0, seconds):.0f} s"
+    return span(((now or datetime.now(UTC)) - datetime.fromisoformat(point.created_at)).total_seconds())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from invoke.collection import Collection
 
 from fabfile import backup as backups
-from fabfile import build, canary, deploy, hosts, lock, maintenance, rollback, status, unfinished
+from fabfile import build, canary, deploy, drop_old, hosts, lock, maintenance, rollback, status, unfinished
 from fabfile.lab import tasks as lab
 
 
@@ -28,4 +28,5 @@ def namespace() -> Collection:
         ("maintenance", maintenance),
     ):
         root.add_collection(Collection.from_module(module, name=name))
+    root.collections["backup"].add_task(drop_old.drop_old)
     return root

@@ -93,7 +93,7 @@ def prepared(session: Session, found: Unfinished, folder: Path, to_undo: bool = 
                 "undo it and deploy again: inv deploy.abort",
             )
     target = session.earlier_target(found)
-    if found.plan.kind == "back" or to_undo or found.took_effect:
+    if found.plan.kind in ("back", "stay") or to_undo or found.took_effect:
         return target
     archive = session.release_of(found.plan, folder)
     return replace(target, manifest=archive.manifest, archive=archive.path)
@@ -101,7 +101,7 @@ def prepared(session: Session, found: Unfinished, folder: Path, to_undo: bool = 
 
 def go_on(session: Session, target: Target, run: Run, found: Unfinished) -> None:
     """Do what is not done yet."""
-    closing = rollback.restore_closing_or_usual(target)
+    closing = rollback.closing_steps(target)
     if found.took_effect:
         return session.carry_out([], closing, run, target)
     table = _table(session, target)

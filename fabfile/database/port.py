@@ -45,6 +45,14 @@ class Database(Protocol):
         """The databases whose names begin with `prefix`, sorted."""
         ...
 
+    def size(self, name: str) -> int:
+        """Bytes on disk of a database, also of one that is closed to connections."""
+        ...
+
+    def free_bytes(self) -> int | None:
+        """Bytes free where the live database lies; None where that cannot be known from here."""
+        ...
+
     def create_beside(self, new: str, like: str) -> None:
         """Make an empty database with owner, encoding, locale and tablespace of `like`; refuses where one exists."""
         ...

@@ -13,7 +13,7 @@ from psycopg import sql
 from psycopg.rows import TupleRow
 from pydantic import SecretStr
 
-from fabfile.commands import pg_dump
+from fabfile.commands import disk, pg_dump
 from fabfile.config.schema import DatabaseSettings
 from fabfile.database import statements
 from fabfile.database.port import Dump
@@ -24,6 +24,7 @@ from fabfile.remote.port import Host
 
 MAINTENANCE = "postgres"
 """The database from which others are made, renamed and dropped."""
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 CONNECT = 10
 STATEMENT = 600.0
 LOCK = 10.0
@@ -58,6 +59,24 @@ class Postgres:
         """See `Database.names_like`."""
         with self._session() as connection:
             return tuple(name for (name,) in connection.execute(statements.NAMES_LIKE, [prefix]))
+
+    def size(self, name: str) -> int:
+        """See `Database.size`."""
+        with self._session() as connection:
+            found = connection.execute(statements.SIZE, [name]).fetchone()
+            if found is None:
+                raise DatabaseError(f"{self._at(name)}: does not exist", "see what there is: psql -l")
+            return int(found[0])
+
+    def free_bytes(self) -> int | None:
+        """See `Database.free_bytes`; known where the server is on our host and tells its directory."""
+        if self._settings.host not in LOOPBACK:
+            return None
+        with self._session() as connection:
+            found = connection.execute(statements.PLACE, [self.live]).fetchone()
+        if found is None or found[0] is None:
+            return None
+        return disk.parse_free(self._host.run(disk.free(found[0])).stdout)
 
     def create_beside(self, new: str, like: str) -> None:
         """See `Database.create_beside`."""

@@ -46,6 +46,12 @@ class MemoryDatabase:
     def names_like(self, prefix: str) -> tuple[str, ...]:
         return tuple(sorted(name for name in self.loaded if name.startswith(prefix)))
 
+    def size(self, name: str) -> int:
+        return len(self.loaded[name])
+
+    def free_bytes(self) -> int | None:
+        return None
+
     def create_beside(self, new: str, like: str) -> None:
         self.loaded[new] = b""
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from fabfile.deploy import closing as usual_closing
 from fabfile.deploy import summary
 from fabfile.errors import BadInput, DatabaseError, Refused
-from fabfile.model.restore import Restore, kept_database, kept_files
+from fabfile.model.restore import Restore, beside_database, beside_files, kept_database, kept_files
 from fabfile.planning.deploy_plan import plan_deploy, plan_stay
 from fabfile.planning.restore_preview import (
     choose,
@@ -51,6 +51,7 @@ def steps(session: Session, target: Target) -> list[Step]:
         *([recovery.load_database(scope, target)] if loads and restore.database else []),
         *([recovery.load_files(scope, target)] if loads and restore.files else []),
         *([] if stays else fill),
+        *_rehearsal(session, target),
         recovery.backup(scope, target, f"safety before {restore.sentence}"),
         traffic.freeze(target),
         process.quiesce(target),
@@ -78,10 +79,13 @@ def to_backup(
     """Go back to a backup, or to the half of it that is wanted, once its preview was confirmed."""
     point = session.recovery.catalogue.find(reference)
     choice = choose(point, files_only, db_only, session.database is not None)
-    _say(session, _preview(session, point, choice))
+    observed = session.observe()
+    refuse_if_unfinished(observed)
+    smoke, said = _smoke(session, choice, observed)
+    _say(session, [*_preview(session, observed, point, choice), said])
     session.confirm(yes, f"{session.name} is about to go back to backup {point.number}.", always=True)
     archive = session.stored_release(str(point.release), folder) if choice.release else None
-    _exchange(session, choice.restore, archive, wait)
+    _exchange(session, replace(choice.restore, smoke=smoke), archive, wait, folder)
 
 
 def undo(session: Session, wait: float, yes: bool, folder: Path) -> None:
@@ -101,10 +105,41 @@ def undo(session: Session, wait: float, yes: bool, folder: Path) -> None:
             archive = session.kept_release(last.previous, observed, folder)
         except BadInput:
             archive = session.stored_release(last.previous, folder)
-    _exchange(session, restore, archive, wait)
+    _exchange(session, restore, archive, wait, folder)
 
 
-def _exchange(session: Session, restore: Restore, archive: Release | None, wait: float) -> None:
+def _rehearsal(session: Session, target: Target) -> list[Step]:
+    """The release tried out where nobody sees it, on the database that was just loaded, with the files loaded with it;
+    without such files it gets empty ones, because it might tidy up the live ones by what it finds in the database."""
+    from fabfile.config.database_url import with_database
+    from fabfile.steps import scratch
+
+    restore, environment, paths = target.plan.restore, session.environment, target.paths
+    if not (restore and restore.smoke and environment.database):
+        return []
+    shared = f"{paths.root}/{beside_files(target.run)}" if restore.files else f"{paths.scratch(target.run)}/shared"
+    if target.manifest is None:  # it is only taken back
+        return [scratch.smoke(target, {}, shared)]
+    beside = beside_database(environment.database.name, target.run)
+    return [scratch.smoke(target, with_database(environment.database, session.sources.application, beside), shared)]
+
+
+def _smoke(session: Session, choice: Choice, observed: Mapping[str, Observed]) -> tuple[bool, str]:
+    """Whether the release is tried out on the restored database first, and what to say about that."""
+    from fabfile.config.database_url import with_database
+
+    settings, first = session.environment.database, observed[session.environment.app_hosts[0]]
+    if not choice.restore.database or settings is None:
+        return False, "the release is not tried out first: the database stays the one that it has"
+    if settings.url_variable is None:
+        return False, "the release is not tried out on the restored database first: database.url_variable is not set"
+    if not choice.release and first.live_release not in first.releases:
+        return False, f"{first.live_release} is not tried out first: {first.host} keeps no archive of it"
+    with_database(settings, session.sources.application, settings.name)
+    return True, f"the release is tried out on the restored database, on {first.host}, before users are sent away"
+
+
+def _exchange(session: Session, restore: Restore, archive: Release | None, wait: float, folder: Path) -> None:
     with session.lease("rollback", restore.sentence, wait) as run:
         observed = session.observe()
         refuse_if_unfinished(observed)
@@ -113,6 +148,8 @@ def _exchange(session: Session, restore: Restore, archive: Release | None, wait:
                 raise Refused("another restore has ended meanwhile", "look again: inv rollback --undo")
             _refuse_if_gone(session, restore)
         target = _target(session, restore, observed, archive)
+        if restore.smoke and archive is None:
+            target = replace(target, manifest=session.kept_release(target.plan.release, observed, folder).manifest)
         session.carry_out(steps(session, target), closing(target), run, target)
     _answer(session, target)
 
@@ -131,10 +168,8 @@ def _target(session: Session, restore: Restore, observed: Mapping[str, Observed]
     return session.deploy_target(archive, observed, replace(plan, verb="rollback"))
 
 
-def _preview(session: Session, point: RecoveryPoint, choice: Choice) -> list[str]:
-    restore, observed = choice.restore, session.observe()
-    refuse_if_unfinished(observed)
-    now = datetime.now(UTC)
+def _preview(session: Session, observed: Mapping[str, Observed], point: RecoveryPoint, choice: Choice) -> list[str]:
+    restore, now = choice.restore, datetime.now(UTC)
     live = next((seen.live_release for seen in observed.values() if seen.live_release), "nothing")
     release = f"{live} now, {point.release} then" if choice.release else f"{live} stays"
     lines = [

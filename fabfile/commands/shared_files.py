@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fabfile.commands.shell import bind
 from fabfile.model.paths import Paths
-from fabfile.model.restore import kept_files
+from fabfile.model.restore import beside_files, kept_files
 from fabfile.model.script import Script
 
 LIMIT = 4 * 3600.0
@@ -75,7 +75,7 @@ def pack(paths: Paths) -> Script:
 
 def unpack_beside(paths: Paths, run: str) -> Script:
     """Unpack what comes on standard input beside the shared directory, afresh: whole and durable, or not at all."""
-    return Script(bind(UNPACK, root=paths.root, beside=_beside(run)), timeout=LIMIT, mutates=True)
+    return Script(bind(UNPACK, root=paths.root, beside=beside_files(run)), timeout=LIMIT, mutates=True)
 
 
 def swap_shared(paths: Paths, run: str, undoes: str = "") -> Script:
@@ -93,7 +93,7 @@ def unswap_shared(paths: Paths, run: str, undoes: str = "") -> Script:
 
 def drop_beside(paths: Paths, run: str) -> Script:
     """Remove what `unpack_beside` made, unless it was swapped in."""
-    return _dropping(paths, _beside(run), f"{_beside(run)}.part")
+    return _dropping(paths, beside_files(run), f"{beside_files(run)}.part")
 
 
 def drop_before(paths: Paths, run: str) -> Script:
@@ -111,12 +111,8 @@ def parse_kept(stdout: str) -> dict[str, int]:
     return {run: int(size) for run, size in (line.split() for line in stdout.splitlines())}
 
 
-def _beside(run: str) -> str:
-    return f".shared.{run}"
-
-
 def _renaming(body: str, paths: Paths, run: str, undoes: str) -> Script:
-    beside = kept_files(undoes) if undoes else _beside(run)
+    beside = kept_files(undoes) if undoes else beside_files(run)
     return Script(bind(body, root=paths.root, beside=beside, before=kept_files(run)), timeout=60, mutates=True)
 
 

@@ -13,12 +13,13 @@ LONGEST = 63
 @dataclass(frozen=True)
 class Restore:
     """Which of the two are exchanged, and for what: the backup with the number `point`, or what the restore of the run
-    `undoes` kept."""
+    `undoes` kept. With `smoke` the release is tried out on the restored database before users are sent away."""
 
     database: bool
     files: bool
     point: int | None = None
     undoes: str = ""
+    smoke: bool = False
 
     @property
     def sentence(self) -> str:
@@ -46,6 +47,11 @@ def run_that_kept(live: str, name: str) -> str | None:
     match = re.fullmatch(r"(\d{8})t(\d{6})_([0-9a-f]{4})", name.removeprefix(kept_prefix(live)))
     found = f"{match[1]}T{match[2]}-{match[3]}" if match else None
     return found if found and kept_database(live, found) == name else None
+
+
+def beside_files(run: str) -> str:
+    """The shared directory that a restore fills before anybody sees it."""
+    return f".shared.{run}"
 
 
 def kept_files(run: str) -> str:

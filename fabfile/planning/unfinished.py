@@ -42,7 +42,7 @@ class Unfinished:
     def took_effect(self) -> bool:
         """Too late to take it back. One host that knows is enough: the others may have been out of reach."""
         begun = any(step in events for events in self.progress.values() for step in FINAL)
-        sealed = any(events.get(SEALED) == "done" for events in self.progress.values())
+        sealed = all(events.get(SEALED) == "done" for events in self.progress.values())
         return bool(self.ended) or begun or (sealed and not self.being_undone)
 
     @property

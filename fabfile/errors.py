@@ -15,7 +15,7 @@
     ├── StorageError             1  the backup store refused or did not answer
     └── DatabaseError            1  PostgreSQL refused or did not answer
 
-Exit code 2 is no error: `inv plan` found something to do.
+Exit code 2 is no error: `inv plan` found something to do, or `inv backup.drop-old` something to drop.
 """
 
 from __future__ import annotations

@@ -16,8 +16,8 @@ from tests.seed_option import SEED
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(400)]
 
-WHOLE = ("begin", "load-db", "load-files", "unpack", "place", "backup", "freeze", "quiesce", "swap-db", "swap-files")
-WHOLE += ("start", "prove", "switch", "confirm", "seal", "unfreeze", "record", "tidy")
+LOADED = ("begin", "load-db", "load-files", "unpack", "place", "backup", "freeze", "quiesce", "swap-db", "swap-files")
+WHOLE = (*LOADED, "start", "prove", "switch", "confirm", "seal", "unfreeze", "record", "tidy")
 HALF = ("begin", "load-db", "freeze", "quiesce", "swap-db", "start", "seal", "unfreeze", "record")
 UNDO = ("begin", "freeze", "quiesce", "swap-db", "swap-files", "start", "switch", "seal", "unfreeze", "record")
 
@@ -36,7 +36,7 @@ class Restoring:
 def all_restores(seed: int) -> list[Restoring]:
     """The operator's machine dies before and after each step; either ending, in a random order."""
     found = [
-        Restoring(what, Fault("operator", "rollback", step, event, ending=ending))  # type: ignore[arg-type]
+        Restoring(what, Fault("operator", "rollback", step, event, ending=ending))
         for what, steps in (("whole", WHOLE), ("half", HALF), ("undo", UNDO))
         for step in steps
         for event in ("step-started", "step-done")

@@ -179,8 +179,11 @@ def _preview(session: Session, observed: Mapping[str, Observed], point: Recovery
         f"lost to users: {since(point.created_at, now)}",
         f"kept beside until inv backup.drop-old: {_kept_as(session, restore)}; a safety backup is taken as well",
     ]
+    for name in session.environment.app_hosts:
+        if restore.files and (part := point.files(name)):  # packed; how much it is unpacked nobody knows
+            refuse_if_no_room(f"the shared files of {name}", part.size, observed[name].free_bytes)
     if restore.database and point.database and session.database:
-        refuse_if_no_room(point.database, session.database.free_bytes())
+        refuse_if_no_room("the database", point.database.size_bytes, session.database.free_bytes())
         if live_facts := _live_facts(session, lines):
             lines += [f"warning: {line}" for line in what_is_missing(point.database, live_facts)]
             lines += what_differs(point.database.tables, live_facts.tables)

@@ -107,13 +107,12 @@ def what_is_missing(then: DatabaseFacts, now: DatabaseFacts) -> list[str]:
     return found
 
 
-def refuse_if_no_room(then: DatabaseFacts, free: int | None) -> None:
-    """Raise Refused where a second copy of the database does not fit; `free` is in bytes, None where nobody knows."""
-    if free is not None and free < then.size_bytes + HEADROOM:
+def refuse_if_no_room(what: str, needed: int, free: int | None) -> None:
+    """Raise Refused where a second copy of this does not fit; both are in bytes, `free` is None where nobody knows."""
+    if free is not None and free < needed + HEADROOM:
         raise Refused(
-            f"no space for a second copy of the database: {free >> 20} MiB free, "
-            f"{(then.size_bytes + HEADROOM) >> 20} MiB needed",
-            "free some on the database's disk; inv backup.drop-old shows what earlier restores keep",
+            f"no space for a second copy of {what}: {free >> 20} MiB free, {(needed + HEADROOM) >> 20} MiB needed",
+            "free some on that disk; inv backup.drop-old shows what earlier restores keep",
         )
 
 

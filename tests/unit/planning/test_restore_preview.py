@@ -115,10 +115,10 @@ def test_what_the_live_database_lacks_is_named() -> None:
 
 
 def test_a_second_copy_needs_room_where_that_can_be_known() -> None:
-    refuse_if_no_room(FACTS, None)
-    refuse_if_no_room(FACTS, 2 << 30)
-    with pytest.raises(Refused, match="1023 MiB free, 1088 MiB needed"):
-        refuse_if_no_room(FACTS, (1 << 30) - 1)
+    refuse_if_no_room("the database", 1 << 30, None)
+    refuse_if_no_room("the database", 1 << 30, 2 << 30)
+    with pytest.raises(Refused, match="the database: 1023 MiB free, 1088 MiB needed"):
+        refuse_if_no_room("the database", 1 << 30, (1 << 30) - 1)
 
 
 def entry(run: str, at: str, verb: str = "rollback", restore: Restore | None = None) -> HistoryEntry:

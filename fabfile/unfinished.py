@@ -135,10 +135,12 @@ def remaining(table: Sequence[Step], found: Unfinished) -> list[Step]:
 
 
 def _is_behind(table: Sequence[Step], number: int, found: Unfinished) -> bool:
-    """Whether the run has passed this step, be it that an earlier resume stopped while doing it again."""
+    """Whether the run has passed this step, be it that an earlier resume stopped while doing it again, or that the step
+    is a hook that came into the configuration since."""
     step, following = table[number], table[number + 1 :]
     return found.is_done(step.name, step.hosts) or (
-        step.name in AGAIN and any(found.was_begun(later.name) for later in following if later.name not in AGAIN)
+        (step.name in AGAIN or not found.was_begun(step.name))
+        and any(found.was_begun(later.name) for later in following if later.name not in AGAIN)
     )
 
 

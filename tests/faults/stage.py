@@ -22,6 +22,48 @@ BACK_WITHIN = 60.0
 """Seconds within which a host that was down or cut off serves again."""
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What `inv status` shows of each host, and what it says of a run that did not end."""
+
+    hosts: dict[str, Any]
+    said: str
+
+    @property
+    def live(self) -> set[str | None]:
+        """The releases that are served."""
+        return {seen["slots"][seen["live"]]["release"] if seen["live"] else None for seen in self.hosts.values()}
+
+    @property
+    def unfinished(self) -> bool:
+        return any(seen["pending"] for seen in self.hosts.values())
+
+    @property
+    def picture(self) -> dict[str, Any]:
+        """What a run that was taken back must leave as it was (invariant 3)."""
+        return {
+            host: {
+                "live": seen["live"],
+                "share": seen["share"],
+                "site": seen["site"],
+                "generation": seen["generation"],
+                "slots": {slot: (state["release"], _online(state)) for slot, state in seen["slots"].items()},
+                "releases": sorted(seen["releases"]),
+                "maintenance": seen["maintenance"],
+            }
+            for host, seen in self.hosts.items()
+        }
+
+    def can_go_back_to(self, release: str) -> bool:
+        """Whether `inv rollback` would go to this release on every host."""
+        return all(
+            (idle := seen["slots"]["green" if seen["live"] == "blue" else "blue"])["release"] == release
+            and idle["proven"]
+            and release not in seen["bad"]
+            for seen in self.hosts.values()
+        )
+
+
 @dataclass
 class Stage:
     """Two hosts that serve one of two releases."""
@@ -29,35 +71,28 @@ class Stage:
     project: Project
     releases: tuple[str, str]
 
-    def status(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.project.inv("status", "--json").document
-        return found
+    def look(self) -> Seen:
+        done = self.project.inv("status", "--json")
+        return Seen(done.document, done.err)
 
-    def live(self) -> set[str]:
-        return {seen["slots"][seen["live"]]["release"] for seen in self.status().values()}
-
-    def make_ready(self, verb: str) -> str:
-        """Bring the hosts to where the run can begin; the release that they will serve then."""
-        status = self.status()
-        live = {seen["slots"][seen["live"]]["release"] if seen["live"] else None for seen in status.values()}
-        assert len(live) == 1, f"the hosts do not agree: {live}"
-        now = live.pop() or ""
+    def make_ready(self, fault: Fault) -> tuple[str, Seen]:
+        """Bring the hosts to where the run can begin; the release that they will serve then, and what they show now."""
+        seen = self.look()
+        assert len(seen.live) == 1, f"the hosts do not agree: {seen.live}"
+        now = next(iter(seen.live)) or ""
         if now not in self.releases:
             now = self.releases[0]
             self.project.inv("deploy", f"--release={now}")
+            seen = self.look()
         other = self.releases[1] if now == self.releases[0] else self.releases[0]
-        if verb == "deploy":
-            return other
-        status = self.status()
-        idle = [seen["slots"]["green" if seen["live"] == "blue" else "blue"] for seen in status.values()]
-        good = all(
-            slot["release"] == other and slot["proven"] and other not in seen["bad"]
-            for slot, seen in zip(idle, status.values(), strict=True)
-        )
-        if good:
-            return other
-        self.project.inv("deploy", f"--release={other}")
-        return now
+        if fault.verb == "rollback" and not seen.can_go_back_to(other):
+            self.project.inv("deploy", f"--release={other}")
+            return now, self.look()
+        if fault.step == "upload":  # a release that the hosts keep is not sent again
+            for host in self.project.lab.hosts:
+                self.project.lab.execute(host, "bash", "-c", f"rm -f /var/app/small/releases/{other}*")
+            return other, self.look()
+        return other, seen
 
     def run(self, words: tuple[str, ...], fault: Fault) -> int:
         """The command, with the fault at its moment; its exit status."""
@@ -123,29 +158,29 @@ class Stage:
             case "nginx":
                 lab.execute(fault.host, "systemctl", "restart", "nginx")
         for host in lab.hosts:
-            wait_until(lambda host=host: bool(self.answer(host)), f"{host} serves again")  # type: ignore[misc]
+            wait_until(lambda host=host: self.answer(host) in self.releases, f"{host} serves again")  # type: ignore[misc]
 
-    def answer(self, host: str) -> str | None:
-        """The release that answers on a host, None unless it answers well."""
+    def answer(self, host: str) -> str:
+        """The release that answers on a host, else what came in its place."""
         connection = http.client.HTTPConnection(self.project.lab.address(host), timeout=3)
         try:
             connection.request("GET", "/api/health")
             response = connection.getresponse()
             body = response.read()
-            return str(json.loads(body)["release"]) if response.status == 200 else None
-        except (OSError, http.client.HTTPException, ValueError):
-            return None
+            return str(json.loads(body)["release"]) if response.status == 200 else f"{response.status}: {body!r}"
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            return repr(error)
         finally:
             connection.close()
 
-    def serves_something_whole(self) -> None:
+    def serves_something_whole(self) -> Seen:
         """Invariants 1 and 2: every host answers from a release whose files are all there and as they were built."""
-        status = self.status()
+        seen = self.look()
         for host in self.project.lab.hosts:
             assert self.answer(host) in self.releases, f"{host} answers {self.answer(host)}"
-            live = status[host]["live"]
-            check = f"cd /var/app/small/slots/{live} && sha256sum --quiet -c .turnout/checksums"
+            check = f"cd /var/app/small/slots/{seen.hosts[host]['live']} && sha256sum --quiet -c .turnout/checksums"
             self.project.lab.execute(host, "bash", "-c", check)
+        return seen
 
     def no_step_had_an_old_token(self) -> None:
         """Invariant 5: in each host's journal the tokens only rise, the host's own lines (0) left out."""
@@ -153,21 +188,6 @@ class Stage:
             text = self.project.lab.execute(host, "cat", "/var/app/small/.turnout/journal.jsonl")
             tokens = [token for line in text.splitlines() if (token := json.loads(line)["token"])]
             assert tokens == sorted(tokens), f"{host}: a step ran under an old token"
-
-    def picture(self) -> dict[str, Any]:
-        """What a run that was taken back must leave as it was (invariant 3)."""
-        return {
-            host: {
-                "live": seen["live"],
-                "share": seen["share"],
-                "site": seen["site"],
-                "generation": seen["generation"],
-                "slots": {slot: (state["release"], _online(state)) for slot, state in seen["slots"].items()},
-                "releases": sorted(seen["releases"]),
-                "maintenance": seen["maintenance"],
-            }
-            for host, seen in self.status().items()
-        }
 
 
 class Watched:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.e2e.project import Project
 from tests.faults.fault import Fault, all_faults
-from tests.faults.stage import Stage, Watched, wait_until
+from tests.faults.stage import Seen, Stage, Watched, wait_until
 from tests.seed_option import SEED
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(400)]
@@ -17,6 +17,9 @@ QUICK = {
     "release": {"drain_timeout": "1s", "confirm_timeout": "4s"},
     "health": {"timeout": "15s", "stable": "500ms", "request_timeout": "2s"},
 }
+
+DOWN = ("power", "cable", "nginx", "pm2")
+"""What nobody can be spared of on the host itself; systemd ends PM2's processes with a daemon that began at boot."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -34,38 +37,35 @@ def stage(project: Project, seed: int) -> Stage:
 
 def test_a_fault_leaves_hosts_that_serve_and_a_run_that_can_be_ended(stage: Stage, fault: Fault) -> None:
     project = stage.project
-    wanted = stage.make_ready(fault.verb)
+    wanted, before = stage.make_ready(fault)
     # A site that differs each time makes a run install it, too.
     project.configure(**QUICK, site={"max_body": f"{time.monotonic_ns() // 10**6}k"})
-    before = stage.picture()
     words = ("deploy", f"--release={wanted}") if fault.verb == "deploy" else ("rollback",)
-    with Watched(stage, fault.host if fault.kind in ("power", "cable", "nginx") else "") as watched:
+    with Watched(stage, fault.host if fault.kind in DOWN else "") as watched:
         stage.run(words, fault)
         stage.mend(fault)
-        stage.serves_something_whole()
-        ended = end(stage, fault, wanted)
-        stage.serves_something_whole()
+        undone = end(stage, fault, stage.serves_something_whole(), wanted)
+        after = stage.serves_something_whole()
     assert watched.bad == []
     stage.no_step_had_an_old_token()
-    assert "unfinished" not in project.inv("status").out
-    if ended == "undone":
-        assert stage.picture() == before
+    assert not after.unfinished
+    if undone:
+        assert after.picture == before.picture
     else:
-        assert stage.live() == {wanted}
+        assert after.live == {wanted}
 
 
-def end(stage: Stage, fault: Fault, wanted: str) -> str:
-    """End the run as the hosts say it can be; whether it was done or undone."""
+def end(stage: Stage, fault: Fault, seen: Seen, wanted: str) -> bool:
+    """End the run as the hosts say it can be; whether it was undone."""
     project = stage.project
-    said = project.inv("status").err
-    if "inv deploy.abort" not in said and "inv deploy.resume" not in said:
-        return "done" if stage.live() == {wanted} else "undone"
-    if "inv deploy.abort" not in said:
+    if not seen.unfinished:
+        return seen.live != {wanted}
+    if "inv deploy.abort" not in seen.said:
         project.inv("deploy.resume")
-        return "done"
-    if "inv deploy.resume" not in said or fault.ending == "abort":
+        return False
+    if "inv deploy.resume" not in seen.said or fault.ending == "abort":
         project.inv("deploy.abort")
-        return "undone"
-    wait_until(lambda: not any(seen["trial"] for seen in stage.status().values()), "nobody is on trial any more")
+        return True
+    wait_until(lambda: not any(host["trial"] for host in stage.look().hosts.values()), "nobody is on trial any more")
     project.inv("deploy.resume")
-    return "done"
+    return False

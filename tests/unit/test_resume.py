@@ -48,6 +48,12 @@ def test_a_resume_that_stopped_while_proving_again_does_not_switch_again() -> No
     assert ahead(DEPLOY, run) == ["start", "prove", "settle"]
 
 
+def test_a_hook_that_was_added_since_is_not_gone_back_to() -> None:
+    table = (*DEPLOY[:2], "hook pre-switch 1", *DEPLOY[2:])
+    run = found({**done(*DEPLOY[:-2]), "confirm": "start"})
+    assert ahead(table, run) == ["start", "prove", "confirm", "settle"]
+
+
 def test_a_run_of_which_all_is_done_has_nothing_ahead() -> None:
     assert ahead(DEPLOY, found(done(*DEPLOY))) == []
 

@@ -220,6 +220,8 @@ class DatabaseSettings(Section):
     """A role that may create, own and rename this database (superuser, or CREATEDB and owner)."""
     password: Sourced
     """That role's password: `env:NAME` or `file:PATH`."""
+    url_variable: VariableName | None = None
+    """The secret of the application that holds this database's URL; for trying a release out on a restored copy."""
 
 
 class BackupSettings(Section):
@@ -291,6 +293,8 @@ class Environment(Section):
         yield from self._port_clashes()
         for name in sorted(set(self.env) & set(self.secrets)):
             yield ("env", name), "is in secrets too; keep it in secrets alone"
+        if self.database and self.database.url_variable not in (None, *self.secrets):
+            yield ("database", "url_variable"), f"{self.database.url_variable} is not one of secrets"
         if self.backup and self.backup.before_deploy and not self.database:
             yield ("backup", "before_deploy"), "needs a database section to know what to back up"
 

@@ -9,6 +9,11 @@ from fabfile.model.observed import Slot
 from fabfile.model.paths import Paths
 from fabfile.model.script import Script
 
+# Milliseconds of uptime: the clock may be set meanwhile, and SECONDS follows it, in whole seconds.
+NOW = r"""
+now() { local up; read -r up _ < /proc/uptime; echo "$((10#${up/./} * 10))"; }
+"""
+
 # PM2 says `online` during a crash loop and exits 0 for anything: only the release's own answer, from one process that
 # stays, counts.
 PROVE = r"""
@@ -32,10 +37,10 @@ check_process() {
     [ "$restarts" = "${expected:=$restarts}" ] ||
         fail "$name crashed and was restarted $restarts times: the release does not stay up" "$(evidence)"
 }
-deadline=$((SECONDS + patience))
+deadline=$(($(now) + patience * 1000))
 turn=0
 until healthy; do
-    [ "$SECONDS" -lt "$deadline" ] ||
+    [ "$(now)" -lt "$deadline" ] ||
         fail "$name is not healthy after $patience s: $path does not answer 200 with release $release" "$(evidence)"
     turn=$((turn + 1))
     [ $((turn % 5)) != 0 ] || check_process
@@ -43,8 +48,8 @@ until healthy; do
 done
 check_process
 first=$pid
-calm=$((SECONDS + stable))
-while [ "$SECONDS" -lt "$calm" ]; do
+calm=$(($(now) + stable))
+while [ "$(now)" -lt "$calm" ]; do
     sleep 0.5
     healthy || fail "$name was healthy and then was not" "$(evidence)"
 done
@@ -52,10 +57,8 @@ check_process
 [ "$pid" = "$first" ] || fail "$name was restarted while it was being watched" "$(evidence)"
 """
 
-# Not by SECONDS, which goes up with the clock's whole seconds: five of them may last only four.
 DRAIN = r"""
 open() { ss -Htn state established "sport = :$port" | wc -l; }
-now() { date +%s%3N; }
 deadline=$(($(now) + patience))
 while [ "$(open)" -gt 0 ] && [ "$(now)" -lt "$deadline" ]; do sleep 0.2; done
 open
@@ -110,12 +113,12 @@ def prove(
         path=health.path,
         answer_within=health.request_timeout,
         patience=max(1, round(health.timeout)),
-        stable=round(health.stable) if fresh else 0,
+        stable=round(health.stable * 1000) if fresh else 0,
         expected="0" if fresh else "",
     )
-    return Script(body, timeout=health.timeout + health.stable + 60, library=PM2)
+    return Script(body, timeout=health.timeout + health.stable + 60, library=NOW + PM2)
 
 
 def drain(port: int, patience: float) -> Script:
     """Wait until nobody is connected to the port any more, at most `patience` seconds; prints how many still are."""
-    return Script(bind(DRAIN, port=port, patience=round(patience * 1000)), timeout=patience + 30)
+    return Script(bind(DRAIN, port=port, patience=round(patience * 1000)), timeout=patience + 30, library=NOW)

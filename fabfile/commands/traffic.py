@@ -58,6 +58,7 @@ on_trial() { [ "$(sed -n 's/^run=//p' "$state/trial" 2> /dev/null)" = "$run" ]; 
 [ "$first" = yes ] || [ "$(holds)" != "$back" ] ||
     fail "this host took its traffic back, because the run was not heard of in time"
 on_trial || arm
+watch
 echo ready
 if [ "$(holds)" = "$next" ]; then
     echo switched
@@ -135,9 +136,10 @@ arm() {
     if command -v crontab > /dev/null && ! grep -qxF "$line" <<< "$table"; then
         printf '%s\n' "${table:+$table$'\n'}$line" | crontab - || true
     fi
-    setsid bash "$state/deadman" "$run" < /dev/null > /dev/null 2>&1 &
     umask 027
 }
+# One at a time: whoever finds another one waits for it, which ends soon when it watches a former run.
+watch() { setsid flock -w 5 "$state/deadman.lock" bash "$state/deadman" "$run" < /dev/null > /dev/null 2>&1 & }
 """
 
 BACK = r"""

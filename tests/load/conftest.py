@@ -13,7 +13,12 @@ from tests.lab_fixture import session_lab
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--rounds", type=int, default=20, help="how many deploys and rollbacks the load test makes")
+    parser.addoption(
+        "--rounds",
+        type=int,
+        default=20,
+        help="how many deploys and rollbacks under load, and half as many canaries again",
+    )
 
 
 @pytest.fixture(scope="session")

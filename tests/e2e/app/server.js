@@ -13,7 +13,7 @@ const server = http.createServer((request, response) => {
   setTimeout(() => {
     response.writeHead(healthy ? 200 : 500, { 'content-type': 'application/json' });
     response.end(body);
-  }, probe ? 0 : behaviour.delay || 0);
+  }, probe ? 0 : (behaviour.delay || 0) + (behaviour.jitter || 0) * Math.random() ** 4);
 });
 server.keepAliveTimeout = 65000;
 

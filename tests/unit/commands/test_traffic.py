@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -118,6 +121,27 @@ def test_a_canary_lives_as_long_as_somebody_is_heard_of(paths: Paths) -> None:
     assert soon(lambda: now(paths) == "blue")
     with pytest.raises(RemoteError, match="took its traffic back"):
         HOST.run(traffic.on_trial(paths, "r1"))
+
+
+def watchers(paths: Paths) -> list[int]:
+    found = subprocess.run(["pgrep", "-xf", f"bash {paths.state}/deadman r1"], capture_output=True, text=True)
+    return [int(pid) for pid in found.stdout.split()]
+
+
+def test_a_later_share_is_watched_though_the_first_ones_watch_was_killed(paths: Paths) -> None:
+    switch(paths, TENTH, patience=2)
+    assert soon(lambda: len(watchers(paths)) == 1)
+    os.kill(watchers(paths)[0], signal.SIGKILL)
+    switch(paths, GREEN, first=False)
+    assert soon(lambda: now(paths) == "blue")
+
+
+def test_a_share_that_is_watched_is_watched_once(paths: Paths) -> None:
+    switch(paths, TENTH)
+    switch(paths, GREEN, first=False)
+    time.sleep(0.5)
+    assert len(watchers(paths)) == 1
+    end_watch(paths)
 
 
 def test_a_later_share_is_refused_where_the_first_was_given_back(paths: Paths) -> None:

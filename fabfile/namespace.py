@@ -5,7 +5,7 @@ from __future__ import annotations
 from invoke.collection import Collection
 
 from fabfile import backup as backups
-from fabfile import build, canary, deploy, hosts, lock, maintenance, rollback, status, unfinished
+from fabfile import build, canary, deploy, hosts, lock, maintenance, pull, rollback, status, unfinished, verification
 from fabfile.lab import tasks as lab
 
 
@@ -28,4 +28,6 @@ def namespace() -> Collection:
         ("maintenance", maintenance),
     ):
         root.add_collection(Collection.from_module(module, name=name))
+    for task in (verification.verify, pull.pull):
+        root.collections["backup"].add_task(task)
     return root

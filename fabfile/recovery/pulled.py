@@ -168,7 +168,7 @@ def _readme(point: RecoveryPoint, archive: str, dump: str, as_sql: bool) -> str:
         files = README_FILES.format(archive=archive, what=" and ".join(what), app=point.app)
     if dump and facts:
         restore = f"pg_restore --exit-on-error -j 2 -d restored {dump}"
-        command = f"psql -X -v ON_ERROR_STOP=1 --single-transaction -d restored -f {dump}" if as_sql else restore
+        command = f"psql -X -v ON_ERROR_STOP=1 -d restored -f {dump}" if as_sql else restore
         database = README_DATABASE.format(
             dump=dump,
             version=facts.server_version,

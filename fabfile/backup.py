@@ -51,12 +51,27 @@ def list_backups(reporter: Reporter, env: str | None = None, json: bool = False)
         for number in listing.damaged:
             reporter.say(f"backup {number} is damaged: a part is missing or has another size; it is not listed")
         rows = [
-            [str(p.number), p.created_at, age(p), p.kind, f"{p.size / 1e6:.2f} MB", p.release or "-", p.reason]
+            [
+                str(p.number),
+                p.created_at,
+                age(p),
+                p.kind,
+                f"{p.size / 1e6:.2f} MB",
+                p.release or "-",
+                tried(p),
+                p.reason,
+            ]
             for p in listing.points
         ]
-        columns = ("NUMBER", "TAKEN (UTC)", "AGE", "KIND", "SIZE", "RELEASE", "REASON")
+        columns = ("NUMBER", "TAKEN (UTC)", "AGE", "KIND", "SIZE", "RELEASE", "VERIFIED", "REASON")
         document = [asdict(point) for point in listing.points]
         reporter.table(columns, rows, document, f"no backups of {session.name} yet: inv backup")
+
+
+def tried(point: RecoveryPoint) -> str:
+    """What came of restoring a backup, for a column: the day when it was right, or that it was not."""
+    found = point.verification
+    return "-" if found is None else found.at[:10] if found.outcome == "passed" else f"FAILED {found.at[:10]}"
 
 
 def age(point: RecoveryPoint, now: datetime | None = None) -> str:

@@ -5,7 +5,20 @@ from __future__ import annotations
 from invoke.collection import Collection
 
 from fabfile import backup as backups
-from fabfile import build, canary, deploy, drop_old, hosts, lock, maintenance, rollback, status, unfinished
+from fabfile import (
+    build,
+    canary,
+    deploy,
+    drop_old,
+    hosts,
+    lock,
+    maintenance,
+    pull,
+    rollback,
+    status,
+    unfinished,
+    verification,
+)
 from fabfile.lab import tasks as lab
 
 
@@ -28,5 +41,6 @@ def namespace() -> Collection:
         ("maintenance", maintenance),
     ):
         root.add_collection(Collection.from_module(module, name=name))
-    root.collections["backup"].add_task(drop_old.drop_old)
+    for task in (verification.verify, pull.pull, drop_old.drop_old):
+        root.collections["backup"].add_task(task)
     return root

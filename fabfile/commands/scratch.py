@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from fabfile.commands.probe import NOW
 from fabfile.commands.shell import bind
 from fabfile.config.schema import HealthSettings, ProcessSettings, ReleaseSettings
 from fabfile.model.paths import Paths
@@ -49,7 +50,7 @@ found=$(sha256sum < "$scratch/release.tar.zst" | cut -d' ' -f1)
 TRY = r"""
 make_scratch
 umask 022
-home=$scratch/release pid='' since=$(date +%s%3N)
+home=$scratch/release pid='' since=$(now)
 finish() {
     local left=$((stop * 10))
     trap - EXIT
@@ -62,9 +63,9 @@ finish() {
     rmdir "$scratch" 2> /dev/null || true
 }
 phase() {
-    local now=$(date +%s%3N)
-    printf '%s %s\n' "$1" "$((now - since))"
-    since=$now
+    local ended=$(now)
+    printf '%s %s\n' "$1" "$((ended - since))"
+    since=$ended
 }
 evidence() {
     printf 'last answer: %s\n' "${answer:-none}"
@@ -94,16 +95,16 @@ until port=$((20000 + RANDOM % 10000)) && [ -z "$(ss -Hltn "sport = :$port")" ];
 env -i HOME="$HOME" USER="$(id -un)" LANG=C.UTF-8 PATH="$(dirname "$node"):/usr/local/bin:/usr/bin:/bin" \
     "${variables[@]}" PORT="$port" "$node" "$home/$entry" "${arguments[@]}" > "$scratch/log" 2>&1 < /dev/null &
 pid=$!
-deadline=$((SECONDS + patience))
+deadline=$(($(now) + patience * 1000))
 until healthy; do
-    [ "$SECONDS" -lt "$deadline" ] ||
+    [ "$(now)" -lt "$deadline" ] ||
         fail "release $release is not healthy after $patience s in a scratch slot: $path does not answer 200" \
             "$(evidence)"
     sleep 0.2
 done
 phase healthy
-calm=$((SECONDS + stable))
-while [ "$SECONDS" -lt "$calm" ]; do
+calm=$(($(now) + stable))
+while [ "$(now)" -lt "$calm" ]; do
     sleep 0.5
     healthy || fail "release $release was healthy in a scratch slot and then was not" "$(evidence)"
 done
@@ -161,7 +162,7 @@ def try_release(
         health_path=health.path,
         answer_within=health.request_timeout,
         patience=max(1, round(health.timeout)),
-        stable=round(health.stable),
+        stable=round(health.stable * 1000),
     )
 
 
@@ -185,4 +186,4 @@ def _script(
     **values: str | int | float | tuple[str, ...],
 ) -> Script:
     text = bind(body, scratch=paths.scratch(run), forgotten=FORGOTTEN, **values)
-    return Script(text, timeout, mutates=True, stdin=stdin, library=CLEAR)
+    return Script(text, timeout, mutates=True, stdin=stdin, library=NOW + CLEAR)

@@ -220,6 +220,10 @@ class DatabaseSettings(Section):
     """A role that may create, own and rename this database (superuser, or CREATEDB and owner)."""
     password: Sourced
     """That role's password: `env:NAME` or `file:PATH`."""
+    smoke: tuple[Annotated[PlainText, Field(min_length=1)], ...] = ()
+    """SQL queries that must give a row whose first column is true; asked of a restored copy before anybody uses it."""
+    smoke_timeout: Duration = 60.0
+    """How long one of them may take."""
     url_variable: VariableName | None = None
     """The secret of the application that holds this database's URL; for trying a release out on a restored copy."""
 

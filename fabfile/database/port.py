@@ -77,6 +77,15 @@ class Database(Protocol):
         """Drop a database and end its sessions; an absent one is fine, the live one is refused."""
         ...
 
+    def held(self, name: str) -> AbstractContextManager[bool]:
+        """Hold a database's name for as long as the block lasts, whether there is such a database or not; False when
+        somebody else holds it. Whoever dies lets go."""
+        ...
+
+    def objection(self, name: str, query: str, seconds: float) -> str:
+        """Why `query`, which can only read, does not give a row whose first column is true; "" when it does."""
+        ...
+
     def dump(self, name: str) -> AbstractContextManager[Dump]:
         """A dump of one snapshot, zstd around pg_dump's custom format; leaving the context ends it wherever it is."""
         ...

@@ -24,6 +24,8 @@ from fabfile.remote.port import Host
 
 MAINTENANCE = "postgres"
 """The database from which others are made, renamed and dropped."""
+BOOLEAN = 16
+"""The OID of that type."""
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 CONNECT = 10
 STATEMENT = 600.0
@@ -115,6 +117,31 @@ class Postgres:
             raise Refused(f"{self._at(name)}: is the live database and is not dropped", "name the database to drop")
         with self._session() as connection:
             connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+    @contextmanager
+    def held(self, name: str) -> Iterator[bool]:
+        """See `Database.held`; an advisory lock, which ends with its session."""
+        with self._session() as connection:
+            (ours,) = _row(connection, sql.SQL(statements.HOLD).format(sql.Literal(name)))
+            yield ours
+
+    def objection(self, name: str, query: str, seconds: float) -> str:
+        """See `Database.objection`."""
+        with self._session(name, seconds) as connection:
+            connection.read_only = True
+            try:
+                with connection.transaction():
+                    found = connection.execute(query.encode(), binary=True).pgresult
+            except psycopg.Error as error:
+                if connection.closed:
+                    raise
+                return str(error).strip().splitlines()[0]
+        assert found is not None
+        if found.nfields and found.ftype(0) == BOOLEAN:
+            if any(found.get_value(row, 0) == b"\x01" for row in range(found.ntuples)):
+                return ""
+            return f"no row of {found.ntuples} is true in its first column"
+        return "its first column is not of type boolean"
 
     @contextmanager
     def dump(self, name: str) -> Iterator[Dump]:

@@ -19,6 +19,8 @@ FROM pg_database d LEFT JOIN pg_settings s ON s.name = 'data_directory' WHERE d.
 """
 """Where a database lies; NULL for roles that may not know."""
 
+HOLD = "SELECT pg_try_advisory_lock(hashtextextended({}, 0))"
+
 EXPEL = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE datname = ANY(%s) AND backend_type <> 'autovacuum worker'

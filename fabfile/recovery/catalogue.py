@@ -6,15 +6,17 @@ import json
 import re
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from fabfile.errors import BadInput
-from fabfile.model.recovery_point import RELEASE, RecoveryPoint, StoredPart, utc
+from fabfile.model.recovery_point import RELEASE, VERIFICATION, RecoveryPoint, StoredPart, Verification, utc
 from fabfile.recovery.integrity import measured
 from fabfile.storage.port import AlreadyExists, Listed, NotFound, Store
 
 MANIFEST = "manifest.json"
+VERIFIED = "verification.json"
 CLAIM = "claim.json"
 READERS = 8
 """Manifests that are read at the same time."""
@@ -32,7 +34,8 @@ class Catalogue:
     """What is kept below `<prefix>/<app>/<environment>/`.
 
     `backups/<number>/claim.json` is a number taken, for ever; `backups/<number>/manifest.json` makes it a recovery
-    point. Release archives are in `releases/`, shared by the points that need them.
+    point, and `verification.json` is what came of trying it. Release archives are in `releases/`, shared by the points
+    that need them.
     """
 
     def __init__(self, store: Store, prefix: str, app: str, environment: str) -> None:
@@ -87,11 +90,17 @@ class Catalogue:
         """Make it a recovery point: the last thing that is stored. Raises AlreadyExists when the number has one."""
         self.store.put(self.key(point.number, MANIFEST), point.to_json(), if_absent=True)
 
-    def record_verified(self, point: RecoveryPoint, at: datetime) -> RecoveryPoint:
-        """Write down that it was restored and found equal (`at` knows its zone)."""
-        verified = replace(point, verified_at=utc(at))
-        self.store.put(self.key(point.number, MANIFEST), verified.to_json())
-        return verified
+    def record_verified(self, point: RecoveryPoint, verification: Verification) -> RecoveryPoint:
+        """Write down what came of restoring it, beside its manifest: whoever changes that meanwhile loses nothing.
+
+        Raises NotFound when it was deleted meanwhile.
+        """
+        before = point.verification
+        if before and verification.drill is None and verification.outcome == "passed":
+            verification = replace(verification, drill=before.drill)
+        self.store.get(self.key(point.number, MANIFEST))
+        self.store.put(self.key(point.number, VERIFIED), VERIFICATION.dump_json(verification, indent=1) + b"\n")
+        return point.judged(verification)
 
     def remove(self, number: int) -> None:
         """Delete a recovery point, its manifest first; its number stays taken, and release archives stay."""
@@ -138,6 +147,9 @@ class Catalogue:
             point = RecoveryPoint.from_json(self.store.get(self.key(number, MANIFEST)))
         except (BadInput, NotFound):
             return None
+        if self.key(number, VERIFIED) in there:
+            with suppress(NotFound, ValueError):  # one that cannot be read says nothing about its backup
+                point = point.judged(VERIFICATION.validate_json(self.store.get(self.key(number, VERIFIED))))
         ours = (point.number, point.app, point.environment) == (number, self.app, self.environment)
         whole = all(part.key in there and there[part.key].size == part.size for part in point.objects)
         return point if ours and whole else None

@@ -13,7 +13,7 @@ from fabfile.errors import DatabaseError
 from fabfile.model.paths import Paths
 from fabfile.model.recovery_point import Kind, RecoveryPoint
 from fabfile.model.restore import Restore, beside_database, kept_database
-from fabfile.recovery import capture, restore
+from fabfile.recovery import capture, restore, verify
 from fabfile.recovery.scope import Scope
 from fabfile.remote.fleet import Fleet
 from fabfile.remote.port import Host
@@ -44,7 +44,10 @@ def described(point: RecoveryPoint) -> str:
 
 
 def load_database(scope: Scope, target: Target) -> OperatorStep:
-    """Restore the dump into a new database beside the live one; taken back by dropping it."""
+    """Restore the dump into a new database beside the live one and ask it what the environment wants asked; taken back
+    by dropping it."""
+    settings = scope.environment.database
+    assert settings
     database, beside, number = _database(scope), beside_database(_database(scope).live, target.run), _point(target)
 
     def work(run: Run) -> None:
@@ -52,7 +55,10 @@ def load_database(scope: Scope, target: Target) -> OperatorStep:
         database.drop(beside)
         database.create_beside(beside, database.live)
         restore.load_database(scope, point, beside)
-        _compare(database, point, beside)
+        if wrong := verify.examine(point, database, settings, beside):
+            raise DatabaseError(
+                f"backup {number} is not what it should be once restored", "choose another: inv backup.list", wrong[:20]
+            )
 
     title = f"restore the database of backup {number} beside the live one"
     return OperatorStep("load-db", title, _hosts(target), work, lambda run: database.drop(beside))
@@ -125,20 +131,6 @@ def kept_on_hosts(fleet: Fleet, paths: Paths, hosts: Iterable[str]) -> dict[str,
     """The shared files that restores kept: bytes on disk by run, by host. Raises FleetError."""
     script = shared_files.list_kept(paths)
     return fleet.each(hosts, lambda host: shared_files.parse_kept(host.run(script).stdout))
-
-
-def _compare(database: Database, point: RecoveryPoint, beside: str) -> None:
-    assert point.database
-    restored = database.describe(beside).tables
-    wrong = [
-        f"{table}: {rows} rows in the backup, {restored.get(table, 'no table')} restored"
-        for table, rows in point.database.tables.items()
-        if restored.get(table) != rows
-    ]
-    if wrong:
-        raise DatabaseError(
-            f"backup {point.number} did not restore completely", "choose another: inv backup.list", wrong[:20]
-        )
 
 
 def _restore(target: Target) -> Restore:

@@ -36,9 +36,13 @@ class MemoryDatabase:
     live: str = "app"
     dumped: tuple[bytes | BaseException, ...] = (b"du", b"mp")
     loaded: dict[str, bytes] = field(default_factory=dict)
+    facts: DatabaseFacts = FACTS
+    free: int | None = None
+    busy: tuple[str, ...] = ()
+    objections: dict[str, str] = field(default_factory=dict)
 
     def describe(self, name: str) -> DatabaseFacts:
-        return FACTS
+        return self.facts
 
     def exists(self, name: str) -> bool:
         return name in self.loaded
@@ -46,14 +50,21 @@ class MemoryDatabase:
     def names_like(self, prefix: str) -> tuple[str, ...]:
         return tuple(sorted(name for name in self.loaded if name.startswith(prefix)))
 
-    def size(self, name: str) -> int:
-        return len(self.loaded[name])
-
-    def free_bytes(self) -> int | None:
-        return None
-
     def create_beside(self, new: str, like: str) -> None:
         self.loaded[new] = b""
+
+    def size(self, name: str) -> int:
+        return FACTS.size_bytes
+
+    def free_bytes(self) -> int | None:
+        return self.free
+
+    @contextmanager
+    def held(self, name: str) -> Iterator[bool]:
+        yield name not in self.busy
+
+    def objection(self, name: str, query: str, seconds: float) -> str:
+        return self.objections.get(query, "")
 
     def carry_over(self, old: str, new: str) -> None: ...
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from fabfile.errors import BadInput
-from fabfile.model.recovery_point import DatabaseFacts, RecoveryPoint, StoredPart, utc
+from fabfile.model.recovery_point import DatabaseFacts, Drill, RecoveryPoint, StoredPart, Verification, utc
 
 FACTS = DatabaseFacts("15.18", 7_000_000, "app", "UTF8", ("plpgsql",), {"public.items": 3, '"S.x"."T t"': 0})
 POINT = RecoveryPoint(
@@ -40,6 +40,15 @@ def test_a_manifest_comes_back_as_it_was_written() -> None:
     assert RecoveryPoint.from_json(POINT.to_json()) == POINT
     bare = replace(POINT, release=None, release_digest=None, database=None, verified_at="2025-02-01T00:00:00Z")
     assert RecoveryPoint.from_json(bare.to_json()) == bare
+
+
+def test_what_came_of_trying_it_comes_back_as_it_was_written() -> None:
+    drill = Drill("2025-02-01T00:00:00Z", "h1", {"database": 1.5, "healthy": 0.5})
+    passed = POINT.judged(Verification("2025-02-01T00:00:00Z", "passed", "ann@laptop", 3.5, (), drill))
+    assert RecoveryPoint.from_json(passed.to_json()) == passed
+    assert passed.verified_at == "2025-02-01T00:00:00Z"
+    failed = passed.judged(Verification("2025-02-02T00:00:00Z", "failed", "ann@laptop", 3.5, ("rows",)))
+    assert failed.verified_at is None
 
 
 def set_to(key: str, value: object) -> Callable[[dict[str, Any]], None]:

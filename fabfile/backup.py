@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from fabfile.errors import BadInput
+from fabfile.planning.restore_preview import span
 from fabfile.ui.reporter import Reporter
 from fabfile.verb import ENV, JSON, LOCK_WAIT, duration, one_line, verb
 
@@ -131,7 +132,8 @@ def prune(
             return reporter.leave(0 if plan.empty else 2)
         with session.lease("prune", "delete old backups", wait):
             unfinished = find_unfinished(session.observe())
-            needed = {unfinished.plan.point} if unfinished and unfinished.plan.point else frozenset[int]()
+            restore = unfinished.plan.restore if unfinished else None
+            needed = {restore.point} if restore and restore.point else set[int]()
             done = pruning.prune(catalogue, lambda holdings, now: plan_prune(holdings, rules, now, needed))
         show(reporter, done, deleted=True)
     return None
@@ -170,17 +172,19 @@ def _row(point: RecoveryPoint) -> list[str]:
         point.kind,
         f"{point.size / 1e6:.2f} MB",
         point.release or "-",
-        (point.verified_at or "-").partition("T")[0],
+        tried(point),
         "forever" if point.keep_forever else "-",
         point.label or point.reason,
         point.run,
     ]
 
 
+def tried(point: RecoveryPoint) -> str:
+    """What came of restoring a backup, for a column: the day when it was right, or that it was not."""
+    found = point.verification
+    return "-" if found is None else found.at[:10] if found.outcome == "passed" else f"FAILED {found.at[:10]}"
+
+
 def age(point: RecoveryPoint, now: datetime | None = None) -> str:
     """How long ago a backup was taken, in its largest unit, such as `3 h`."""
-    seconds = ((now or datetime.now(UTC)) - datetime.fromisoformat(point.created_at)).total_seconds()
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= length:
-            return f"{seconds / length:.0f} {unit}"
-    return f"{max(0, seconds):.0f} s"
+    return span(((now or datetime.now(UTC)) - datetime.fromisoformat(point.created_at)).total_seconds())

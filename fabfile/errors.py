@@ -7,6 +7,7 @@
     ├── RolledBack               6  failed midway and undone; the hosts are as they were
     ├── HandsNeeded              7  failed and could not be undone completely
     ├── Held                     8  a canary could not be judged and waits for a decision
+    ├── Unverified               9  a backup was tried and does not restore
     ├── Interrupted            130  Ctrl-C or SIGTERM, and undone
     ├── RemoteError              1  a command failed on a host
     │   ├── Unreachable          1  no connection to a host
@@ -15,7 +16,8 @@
     ├── StorageError             1  the backup store refused or did not answer
     └── DatabaseError            1  PostgreSQL refused or did not answer
 
-Exit code 2 is no error: `inv plan`, `inv backup.prune` or `inv bucket.setup` found something to do.
+Exit code 2 is no error: `inv plan`, `inv backup.prune`, `inv backup.drop-old`, `inv backup.schedule --plan` or
+`inv bucket.setup` found something to do.
 """
 
 from __future__ import annotations
@@ -74,6 +76,12 @@ class Held(TurnoutError):
     """A canary had too little traffic to be judged and stays at its share until somebody decides."""
 
     code = 8
+
+
+class Unverified(TurnoutError):
+    """A backup was restored for a test and is not what it should be; the live system was not touched."""
+
+    code = 9
 
 
 class Interrupted(TurnoutError):

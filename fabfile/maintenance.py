@@ -26,6 +26,7 @@ def on(
 def off(reporter: Reporter, env: str | None = None, lock_wait: str = "0s", json: bool = False) -> None:
     """Let requests through again: opens the database, starts the live slot if it is down, and proves it first."""
     from fabfile.model.observed import live_release
+    from fabfile.planning.unfinished import refuse_if_exchanging
     from fabfile.session import opened
     from fabfile.steps.process import live_again
     from fabfile.steps.traffic import let_through
@@ -33,6 +34,7 @@ def off(reporter: Reporter, env: str | None = None, lock_wait: str = "0s", json:
     with opened(env, reporter) as session:
         with session.lease("maintenance", "maintenance off", duration(lock_wait, "--lock-wait")) as run:
             observed = session.observe()
+            refuse_if_exchanging(observed)
             if session.environment.database and session.database:
                 session.database.open(session.environment.database.name)
             environment, paths = session.environment, session.paths

@@ -5,7 +5,22 @@ from __future__ import annotations
 from invoke.collection import Collection
 
 from fabfile import backup as backups
-from fabfile import bucket, build, canary, deploy, hosts, lock, maintenance, rollback, schedule, status, unfinished
+from fabfile import (
+    bucket,
+    build,
+    canary,
+    deploy,
+    drop_old,
+    hosts,
+    lock,
+    maintenance,
+    pull,
+    rollback,
+    schedule,
+    status,
+    unfinished,
+    verification,
+)
 from fabfile.lab import tasks as lab
 
 
@@ -29,6 +44,13 @@ def namespace() -> Collection:
         ("maintenance", maintenance),
     ):
         root.add_collection(Collection.from_module(module, name=name))
-    for task in (schedule.schedule, schedule.scheduled, schedule.check):
+    for task in (
+        verification.verify,
+        pull.pull,
+        drop_old.drop_old,
+        schedule.schedule,
+        schedule.scheduled,
+        schedule.check,
+    ):
         root.collections["backup"].add_task(task)
     return root

@@ -97,6 +97,17 @@ def slot_variables(environment: Environment, slot: Slot, address: str, port: int
     }
 
 
+def scratch_variables(environment: Environment, paths: Paths, run: str, release: str) -> dict[str, str]:
+    """As `slot_variables`, but for a port: it listens on loopback alone, and `SLOT=scratch` tells it what it is."""
+    return {
+        **environment.env,
+        "HOST": "127.0.0.1",
+        "SLOT": "scratch",
+        "RELEASE_ID": release,
+        "ENV_FILE": f"{paths.scratch(run)}/release/.turnout/env",
+    }
+
+
 def environment_file(secrets: Mapping[str, SecretStr]) -> bytes:
     """KEY=value lines for the 0600 file that the application reads."""
     return "".join(f"{name}={value.get_secret_value()}\n" for name, value in sorted(secrets.items())).encode()

@@ -1,4 +1,4 @@
-"""`inv rollback`: back to the other slot, or back to a backup with files and database together."""
+"""`inv rollback`: back to the other slot or to a kept release; back to a backup, or from there again, see `restore`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fabfile import restore
 from fabfile.deploy import closing, summary
 from fabfile.deploy import steps as deploy_steps
 from fabfile.errors import BadInput, Refused
@@ -18,10 +19,8 @@ from fabfile.verb import ENV, JSON, LOCK_WAIT, YES, duration, verb
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from fabfile.artifact.archive import Release
     from fabfile.engine.step import Step
     from fabfile.model.observed import Observed
-    from fabfile.model.recovery_point import RecoveryPoint
     from fabfile.session import Session
     from fabfile.steps.target import Target
 
@@ -31,6 +30,9 @@ if TYPE_CHECKING:
         "env": ENV,
         "to": "a release that the hosts keep (inv releases); nothing is uploaded",
         "backup": "a backup's number, or latest: bring files and database back to it (see inv backup.list)",
+        "files_only": "with --backup: the shared files alone; database and release stay",
+        "db_only": "with --backup: the database alone; shared files and release stay",
+        "undo": "bring back what the last rollback to a backup put aside: database, files, release",
         "allow_missing": "go on without up to so many hosts that are out of reach",
         "lock_wait": LOCK_WAIT,
         "yes": YES,
@@ -42,6 +44,9 @@ def rollback(
     env: str | None = None,
     to: str | None = None,
     backup: str | None = None,
+    files_only: bool = False,
+    db_only: bool = False,
+    undo: bool = False,
     allow_missing: int = 0,
     lock_wait: str = "0s",
     yes: bool = False,
@@ -51,11 +56,12 @@ def rollback(
     from fabfile.session import opened
 
     wait = duration(lock_wait, "--lock-wait")
-    if to is not None and backup is not None:
-        raise BadInput("--to and --backup are two ways back", "choose one; a backup brings its own release")
+    _refuse_contradictions(to, backup, undo, files_only, db_only)
     with opened(env, reporter) as session, tempfile.TemporaryDirectory(prefix="turnout-") as folder:
         if backup is not None:
-            return _to_backup(session, backup, wait, yes, Path(folder))
+            return restore.to_backup(session, backup, files_only, db_only, wait, yes, Path(folder))
+        if undo:
+            return restore.undo(session, wait, yes, Path(folder))
         where = to or "the release in its other slot"
         session.confirm(yes, f"{session.name} is about to go back to {where}.")
         hosts = session.reachable(allow_missing)
@@ -71,10 +77,23 @@ def rollback(
     return None
 
 
+def _refuse_contradictions(to: str | None, backup: str | None, undo: bool, files_only: bool, db_only: bool) -> None:
+    ways = [
+        flag for flag, given in (("--to", to is not None), ("--backup", backup is not None), ("--undo", undo)) if given
+    ]
+    halves = [flag for flag, given in (("--files-only", files_only), ("--db-only", db_only)) if given]
+    if len(ways) > 1:
+        raise BadInput(f"{' and '.join(ways)} are different ways back", "choose one; a backup brings its own release")
+    if len(halves) > 1:
+        raise BadInput("--files-only and --db-only exclude each other", "leave both out to bring back both together")
+    if halves and backup is None:
+        raise BadInput(f"{halves[0]} is about a backup", f"name it: inv rollback --backup=N {halves[0]}")
+
+
 def steps(session: Session, target: Target) -> list[Step]:
     """The steps of a rollback of any kind, whether it begins now or goes on."""
-    if target.plan.point is not None:
-        return restore_steps(session, target, session.recovery.catalogue.find(str(target.plan.point)))
+    if target.plan.restore is not None:
+        return restore.steps(session, target)
     return quick_steps(session, target) if target.plan.kind == "back" else deploy_steps(session, target)
 
 
@@ -99,46 +118,9 @@ def quick_steps(session: Session, target: Target) -> list[Step]:
     return [step for step in table if step.hosts]
 
 
-def restore_steps(session: Session, target: Target, point: RecoveryPoint) -> list[Step]:
-    """Back to a backup, from top to bottom: everything beside first, then frozen for as long as the exchange takes."""
-    from fabfile.steps import process, record, recovery, release, traffic
-
-    scope = session.recovery
-    database = recovery.has_database(point)
-    files = any(point.files(app.host) is not None for app in target.plan.apps)
-    table: list[Step] = [
-        record.begin(target),
-        *session.hooks("pre-rollback", target),
-        *([recovery.load_database(scope, target, point)] if database else []),
-        *([recovery.load_files(scope, target, point)] if files else []),
-        release.upload(target),
-        release.unpack(target),
-        release.place(target),
-        traffic.freeze(target),
-        process.quiesce(target),
-        recovery.backup(scope, target, f"safety before rollback to {point.number}"),
-        *([recovery.swap_database(scope, target)] if database else []),
-        *([recovery.swap_files(target)] if files else []),
-        process.start(target),
-        process.prove(target),
-        traffic.reach(target),
-        traffic.site(target),
-        traffic.switch(target, frozen=True),
-        traffic.confirm(target),
-    ]
-    return [step for step in table if step.hosts]
-
-
-def restore_closing(target: Target) -> list[Step]:
-    """From the moment users write again nothing is taken back, or what they wrote would be lost."""
-    from fabfile.steps import traffic
-
-    return [traffic.unfreeze(target), *closing(target)]
-
-
-def restore_closing_or_usual(target: Target) -> list[Step]:
-    """What ends a rollback of any kind."""
-    return restore_closing(target) if target.plan.point is not None else closing(target)
+def closing_steps(target: Target) -> list[Step]:
+    """What ends a rollback or deploy of any kind."""
+    return restore.closing(target) if target.plan.restore is not None else closing(target)
 
 
 def _to_release(session: Session, observed: Mapping[str, Observed], to: str, folder: Path) -> Target:
@@ -154,52 +136,6 @@ def _to_release(session: Session, observed: Mapping[str, Observed], to: str, fol
         observed.values(), session.environment, archive.manifest.id, session.configuration, session.templates
     )
     return session.deploy_target(archive, observed, replace(plan, verb="rollback"))
-
-
-def _to_backup(session: Session, reference: str, wait: float, yes: bool, folder: Path) -> None:
-    point = session.recovery.catalogue.find(reference)
-    archive = _fetch(session, point, folder)
-    session.confirm(yes, preview(point), always=True)
-    with session.lease("rollback", f"rollback to backup {point.number}", wait) as run:
-        observed = session.observe()
-        refuse_if_unfinished(observed)
-        plan = plan_deploy(
-            observed.values(),
-            session.environment,
-            archive.manifest.id,
-            session.configuration,
-            session.templates,
-            kind="restore",
-        )
-        target = session.deploy_target(archive, observed, replace(plan, verb="rollback", point=point.number))
-        session.carry_out(restore_steps(session, target, point), restore_closing(target), run, target)
-    _answer(session, target)
-
-
-def preview(point: RecoveryPoint) -> str:
-    """What going back to this backup means."""
-    rows = f" and {sum(point.database.tables.values())} rows" if point.database else ""
-    return (
-        f"Backup {point.number} of {point.created_at}: release {point.release}{rows}. "
-        "Everything written since then leaves the live database and files; both are kept beside, and a safety backup "
-        "is taken first."
-    )
-
-
-def _fetch(session: Session, point: RecoveryPoint, folder: Path) -> Release:
-    """The backup's release archive, downloaded and identified."""
-    from fabfile.artifact.identify import identify
-    from fabfile.model.recovery_point import RELEASE
-    from fabfile.recovery.integrity import Checked
-
-    part = point.part(RELEASE)
-    if part is None or point.release is None:
-        raise BadInput(f"backup {point.number} holds no release", "choose a full backup: inv backup.list")
-    path = folder / f"{point.release}.tar.zst"
-    with path.open("wb") as file:
-        for chunk in Checked(session.recovery.catalogue.store, part):
-            file.write(chunk)
-    return identify(path, point.release, part.sha256)
 
 
 def _answer(session: Session, target: Target) -> None:

@@ -43,6 +43,7 @@ from fabfile.planning.preflight import refuse_if_unfit
 from fabfile.planning.unfinished import Unfinished
 from fabfile.recovery.catalogue import Catalogue
 from fabfile.recovery.integrity import no_identity
+from fabfile.recovery.restore import fetch_stored
 from fabfile.recovery.scope import Scope
 from fabfile.remote.fleet import Fleet
 from fabfile.remote.port import Host
@@ -50,6 +51,7 @@ from fabfile.remote.read_only import ReadOnlyHost
 from fabfile.remote.ssh import SshHost
 from fabfile.rendering import configuration_digest
 from fabfile.steps.hooks import Occasion, hooks
+from fabfile.steps.recovery import left_exchanged
 from fabfile.steps.target import Target
 from fabfile.ui.reporter import Reporter
 
@@ -254,7 +256,10 @@ class Session:
         """The plan to go back to the other slot. Raises Refused where that is not possible."""
         with suppress(BadInput):  # not needed here, but what the hosts say may hold them
             _ = self.sources
-        plan = plan_rollback(observed.values(), self.environment, self.templates)
+        return self.target_of(plan_rollback(observed.values(), self.environment, self.templates), observed)
+
+    def target_of(self, plan: Plan, observed: Mapping[str, Observed]) -> Target:
+        """What a run that sends no release needs. Raises Refused when a host is not fit for it."""
         refuse_if_unfit(observed.values(), self.environment, 0, 0)
         return self._target(plan, observed, "", None)
 
@@ -267,11 +272,20 @@ class Session:
         return replace(target, run=found.run, holder=found.holder, began=found.began, secrets=secrets)
 
     def release_of(self, plan: Plan, folder: Path) -> Release:
-        """The release of a plan: from dist/, or from a host that keeps it."""
+        """The release of a plan: from dist/, from a host that keeps it, or from the backups of a restore."""
         with suppress(BadInput):
             return self.open_release(plan.release)
         hosts = [self.fleet[app.host] for app in plan.apps]
-        return fetch_kept(hosts, self.paths, plan.release, folder, whole=True)
+        try:
+            return fetch_kept(hosts, self.paths, plan.release, folder, whole=True)
+        except BadInput:
+            if plan.restore is None:
+                raise
+            return self.stored_release(plan.release, folder)
+
+    def stored_release(self, identity: str, folder: Path) -> Release:
+        """A release that is kept with backups, in `folder`. Raises BadInput where none has it."""
+        return fetch_stored(self.recovery.catalogue, identity, folder)
 
     @property
     def configuration(self) -> str:
@@ -340,10 +354,11 @@ class Session:
 
         def look_again() -> list[str]:
             after = self.observe(hosts)
-            return [line for name, seen in after.items() for line in differences(target.before[name], seen)]
+            found = [line for name, seen in after.items() for line in differences(target.before[name], seen)]
+            return found + (left_exchanged(self.recovery, target) if target.plan.restore else [])
 
         def forget(step: str, cause: TurnoutError) -> None:
-            if is_to_blame(step, cause):
+            if is_to_blame(step, cause) and target.plan.kind != "stay":
                 bad = mark_bad(self.paths, target.plan.release, f"{step} failed: {cause.fact}")
                 run.on_hosts("mark-bad", dict.fromkeys(hosts, bad))
             run.on_hosts("end", dict.fromkeys(hosts, end(self.paths)))

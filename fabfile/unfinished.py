@@ -61,6 +61,12 @@ def take_back(session: Session, run: Run, found: Unfinished, folder: Path) -> No
             f"{', '.join(gone)} cannot be asked, and what is undone elsewhere may be what it sends its users to",
             "when all hosts answer: inv deploy.abort",
         )
+    if found.plan.restore and (awaited := sorted(set(gone) & set(session.environment.run_hosts))):
+        raise Refused(
+            f"{', '.join(awaited)} cannot be asked whether users write to what was restored, which would be lost",
+            f"when all hosts answer: inv deploy.abort; one that is gone for good: take it out of "
+            f"hosts/{session.name}.yml first",
+        )
     target = prepared(session, found, folder, to_undo=True)
     session.take_back([step for step in _table(session, target) if found.was_begun(step.name)], run, target)
     if gone:
@@ -93,7 +99,9 @@ def prepared(session: Session, found: Unfinished, folder: Path, to_undo: bool = 
                 "undo it and deploy again: inv deploy.abort",
             )
     target = session.earlier_target(found)
-    if found.plan.kind == "back" or to_undo or found.took_effect:
+    restore = found.plan.restore
+    nothing_sent = found.plan.kind == "back" or (found.plan.kind == "stay" and not (restore and restore.smoke))
+    if nothing_sent or to_undo or found.took_effect:
         return target
     archive = session.release_of(found.plan, folder)
     return replace(target, manifest=archive.manifest, archive=archive.path)
@@ -101,7 +109,7 @@ def prepared(session: Session, found: Unfinished, folder: Path, to_undo: bool = 
 
 def go_on(session: Session, target: Target, run: Run, found: Unfinished) -> None:
     """Do what is not done yet."""
-    closing = rollback.restore_closing_or_usual(target)
+    closing = rollback.closing_steps(target)
     if found.took_effect:
         return session.carry_out([], closing, run, target)
     table = _table(session, target)

@@ -6,12 +6,14 @@ import base64
 import json
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from fabfile.commands.pm2 import PM2, parse_list
 from fabfile.commands.shell import bind
 from fabfile.model.hook import AFTERMATH
 from fabfile.model.observed import SLOTS, HistoryEntry, LastRun, Lease, Observed, Process, Slot, SlotState
 from fabfile.model.paths import Paths
+from fabfile.model.restore import Restore
 from fabfile.model.script import Script
 from fabfile.model.share import Share
 
@@ -172,7 +174,7 @@ def _lease(pairs: Mapping[str, str]) -> Lease | None:
     return Lease(pairs["run"], pairs["holder"], pairs["reason"], int(pairs["token"]), remaining)
 
 
-def _json_lines(text: str) -> list[dict[str, str]]:
+def _json_lines(text: str) -> list[dict[str, Any]]:
     entries = []
     for line in text.splitlines():
         try:
@@ -200,6 +202,22 @@ def _progress(text: str, pending: str) -> dict[str, str]:
 
 def _history(text: str) -> list[HistoryEntry]:
     return [
-        HistoryEntry(e.get("at", ""), e.get("verb", ""), e.get("release", ""), e.get("holder", ""))
+        HistoryEntry(
+            e.get("at", ""),
+            e.get("verb", ""),
+            e.get("release", ""),
+            e.get("holder", ""),
+            e.get("run", ""),
+            e.get("previous"),
+            _restore(e.get("restore")),
+        )
         for e in _json_lines(text)
     ]
+
+
+def _restore(found: Any) -> Restore | None:
+    if not isinstance(found, dict):
+        return None
+    return Restore(
+        bool(found.get("database")), bool(found.get("files")), found.get("point"), str(found.get("undoes", ""))
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fabfile.commands.shell import bind
 from fabfile.model.paths import Paths
+from fabfile.model.restore import beside_files, kept_files
 from fabfile.model.script import Script
 
 LIMIT = 4 * 3600.0
@@ -53,6 +54,13 @@ mv -T "$before" shared
 sync .
 """
 
+KEPT = r"""
+cd "$root" 2>/dev/null || exit 0
+for folder in .shared.before-*; do
+    [ ! -d "$folder" ] || printf '%s %s\n' "${folder#.shared.before-}" "$(du -sB1 -- "$folder" | cut -f1)"
+done
+"""
+
 DROP = r"""
 cd "$root" 2>/dev/null || exit 0
 rm -rf "${gone[@]}"
@@ -67,39 +75,45 @@ def pack(paths: Paths) -> Script:
 
 def unpack_beside(paths: Paths, run: str) -> Script:
     """Unpack what comes on standard input beside the shared directory, afresh: whole and durable, or not at all."""
-    return Script(bind(UNPACK, root=paths.root, beside=_beside(run)), timeout=LIMIT, mutates=True)
+    return Script(bind(UNPACK, root=paths.root, beside=beside_files(run)), timeout=LIMIT, mutates=True)
 
 
-def swap_shared(paths: Paths, run: str) -> Script:
-    """Put the unpacked files in place and keep what was there; twice is the same as once, and so is after a break."""
-    return _renaming(SWAP, paths, run)
+def swap_shared(paths: Paths, run: str, undoes: str = "") -> Script:
+    """Put the unpacked files in place and keep what was there; twice is the same as once, and so is after a break.
+
+    With `undoes` it is not unpacked files that come, but those that the swap of that run kept.
+    """
+    return _renaming(SWAP, paths, run, undoes)
 
 
-def unswap_shared(paths: Paths, run: str) -> Script:
-    """Give back what `swap_shared` kept, and lay the restored files beside again; does nothing where no swap was."""
-    return _renaming(UNSWAP, paths, run)
+def unswap_shared(paths: Paths, run: str, undoes: str = "") -> Script:
+    """Give back what `swap_shared` kept, and lay what had come beside again; does nothing where no swap was."""
+    return _renaming(UNSWAP, paths, run, undoes)
 
 
 def drop_beside(paths: Paths, run: str) -> Script:
     """Remove what `unpack_beside` made, unless it was swapped in."""
-    return _dropping(paths, _beside(run), f"{_beside(run)}.part")
+    return _dropping(paths, beside_files(run), f"{beside_files(run)}.part")
 
 
 def drop_before(paths: Paths, run: str) -> Script:
     """Remove the files that `swap_shared` kept: the restore cannot be undone any more."""
-    return _dropping(paths, _before(run))
+    return _dropping(paths, kept_files(run))
 
 
-def _beside(run: str) -> str:
-    return f".shared.{run}"
+def list_kept(paths: Paths) -> Script:
+    """Print what `swap_shared` kept and nobody dropped: the run and the bytes on disk, a line each."""
+    return Script(bind(KEPT, root=paths.root), timeout=900)
 
 
-def _before(run: str) -> str:
-    return f".shared.before-{run}"
+def parse_kept(stdout: str) -> dict[str, int]:
+    """Bytes by run, from what `list_kept` printed."""
+    return {run: int(size) for run, size in (line.split() for line in stdout.splitlines())}
 
 
-def _renaming(body: str, paths: Paths, run: str) -> Script:
-    return Script(bind(body, root=paths.root, beside=_beside(run), before=_before(run)), timeout=60, mutates=True)
+def _renaming(body: str, paths: Paths, run: str, undoes: str) -> Script:
+    beside = kept_files(undoes) if undoes else beside_files(run)
+    return Script(bind(body, root=paths.root, beside=beside, before=kept_files(run)), timeout=60, mutates=True)
 
 
 def _dropping(paths: Paths, *gone: str) -> Script:

@@ -228,6 +228,12 @@ class DatabaseSettings(Section):
     """An SQL query for one value, the version of the application's schema; backups note it."""
     jobs: Annotated[int, Field(ge=1, le=64)] = 1
     """Tables dumped at once; above 1 the database must fit into /var/tmp on `via` once more. Restores use 2 or more."""
+    smoke: tuple[Annotated[PlainText, Field(min_length=1)], ...] = ()
+    """SQL queries that must give a row whose first column is true; asked of a restored copy before anybody uses it."""
+    smoke_timeout: Duration = 60.0
+    """How long one of them may take."""
+    url_variable: VariableName | None = None
+    """The secret of the application that holds this database's URL; for trying a release out on a restored copy."""
 
 
 class RetentionSettings(Section):
@@ -373,6 +379,8 @@ class Environment(Section):
         yield from self._port_clashes()
         for name in sorted(set(self.env) & set(self.secrets)):
             yield ("env", name), "is in secrets too; keep it in secrets alone"
+        if self.database and self.database.url_variable not in (None, *self.secrets):
+            yield ("database", "url_variable"), f"{self.database.url_variable} is not one of secrets"
         if self.backup and self.backup.before_deploy and not self.database:
             yield ("backup", "before_deploy"), "needs a database section to know what to back up"
         if self.backup:

@@ -55,6 +55,14 @@ class Database(Protocol):
         """The databases whose names begin with `prefix`, sorted."""
         ...
 
+    def size(self, name: str) -> int:
+        """Bytes on disk of a database, also of one that is closed to connections."""
+        ...
+
+    def free_bytes(self) -> int | None:
+        """Bytes free where the live database lies; None where that cannot be known from here."""
+        ...
+
     def create_beside(self, new: str, like: str) -> None:
         """Make an empty database with owner, encoding, locale and tablespace of `like`; refuses where one exists."""
         ...
@@ -77,6 +85,15 @@ class Database(Protocol):
 
     def drop(self, name: str) -> None:
         """Drop a database and end its sessions; an absent one is fine, the live one is refused."""
+        ...
+
+    def held(self, name: str) -> AbstractContextManager[bool]:
+        """Hold a database's name for as long as the block lasts, whether there is such a database or not; False when
+        somebody else holds it. Whoever dies lets go."""
+        ...
+
+    def objection(self, name: str, query: str, seconds: float) -> str:
+        """Why `query`, which can only read, does not give a row whose first column is true; "" when it does."""
         ...
 
     def dump(self, name: str) -> AbstractContextManager[Dump]:

@@ -14,7 +14,7 @@ from psycopg import sql
 from psycopg.rows import TupleRow
 from pydantic import SecretStr
 
-from fabfile.commands import pg_dump
+from fabfile.commands import disk, pg_dump
 from fabfile.config.schema import DatabaseSettings
 from fabfile.database import statements
 from fabfile.database.port import CUSTOM, DIRECTORY, Dump
@@ -26,6 +26,9 @@ from fabfile.remote.port import Host
 
 MAINTENANCE = "postgres"
 """The database from which others are made, renamed and dropped."""
+BOOLEAN = 16
+"""The OID of that type."""
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 CONNECT = 10
 STATEMENT = 600.0
 LOCK = 10.0
@@ -67,6 +70,24 @@ class Postgres:
         with self._session() as connection:
             return tuple(name for (name,) in connection.execute(statements.NAMES_LIKE, [prefix]))
 
+    def size(self, name: str) -> int:
+        """See `Database.size`."""
+        with self._session() as connection:
+            found = connection.execute(statements.SIZE, [name]).fetchone()
+            if found is None:
+                raise DatabaseError(f"{self._at(name)}: does not exist", "see what there is: psql -l")
+            return int(found[0])
+
+    def free_bytes(self) -> int | None:
+        """See `Database.free_bytes`; known where the server is on our host and tells its directory."""
+        if self._settings.host not in LOOPBACK:
+            return None
+        with self._session() as connection:
+            found = connection.execute(statements.PLACE, [self.live]).fetchone()
+        if found is None or found[0] is None:
+            return None
+        return disk.parse_free(self._host.run(disk.free(found[0])).stdout)
+
     def create_beside(self, new: str, like: str) -> None:
         """See `Database.create_beside`."""
         with self._session() as connection:
@@ -104,6 +125,31 @@ class Postgres:
             raise Refused(f"{self._at(name)}: is the live database and is not dropped", "name the database to drop")
         with self._session() as connection:
             connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+    @contextmanager
+    def held(self, name: str) -> Iterator[bool]:
+        """See `Database.held`; an advisory lock, which ends with its session."""
+        with self._session() as connection:
+            (ours,) = _row(connection, sql.SQL(statements.HOLD).format(sql.Literal(name)))
+            yield ours
+
+    def objection(self, name: str, query: str, seconds: float) -> str:
+        """See `Database.objection`."""
+        with self._session(name, seconds) as connection:
+            connection.read_only = True
+            try:
+                with connection.transaction():
+                    found = connection.execute(query.encode(), binary=True).pgresult
+            except psycopg.Error as error:
+                if connection.closed:
+                    raise
+                return str(error).strip().splitlines()[0]
+        assert found is not None
+        if found.nfields and found.ftype(0) == BOOLEAN:
+            if any(found.get_value(row, 0) == b"\x01" for row in range(found.ntuples)):
+                return ""
+            return f"no row of {found.ntuples} is true in its first column"
+        return "its first column is not of type boolean"
 
     @contextmanager
     def dump(self, name: str) -> Iterator[Dump]:

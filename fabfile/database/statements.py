@@ -11,6 +11,16 @@ from psycopg import sql
 
 NAMES_LIKE = 'SELECT datname FROM pg_database WHERE starts_with(datname::text, %s) ORDER BY datname COLLATE "C"'
 
+SIZE = "SELECT pg_database_size(oid) FROM pg_database WHERE datname = %s"
+
+PLACE = """
+SELECT coalesce(nullif(pg_tablespace_location(d.dattablespace), ''), s.setting)
+FROM pg_database d LEFT JOIN pg_settings s ON s.name = 'data_directory' WHERE d.datname = %s
+"""
+"""Where a database lies; NULL for roles that may not know."""
+
+HOLD = "SELECT pg_try_advisory_lock(hashtextextended({}, 0))"
+
 EXPEL = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE datname = ANY(%s) AND backend_type <> 'autovacuum worker'

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from fabfile.model.restore import Restore
+
 Slot = Literal["blue", "green"]
 SLOTS: tuple[Slot, Slot] = ("blue", "green")
 
@@ -64,12 +66,18 @@ class LastRun:
 
 @dataclass(frozen=True)
 class HistoryEntry:
-    """One finished run: UTC time (ISO 8601), verb, release served since, and who ran it."""
+    """One finished run: UTC time (ISO 8601), verb, release served since, who ran it, and its id.
+
+    `previous` is the release served before, `restore` what it exchanged, if it did.
+    """
 
     at: str
     verb: str
     release: str
     holder: str
+    run: str = ""
+    previous: str | None = None
+    restore: Restore | None = None
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,10 @@ class Paths:
         """The slot's directory: a real one, because PM2 does not follow a symlink that moves."""
         return f"{self.root}/slots/{slot}"
 
+    def scratch(self, run: str) -> str:
+        """Where a run tries a release out, beside everything live."""
+        return f"{self.root}/scratch/{run}"
+
     def process(self, slot: Slot) -> str:
         """The slot's name in PM2."""
         return f"{self.app}-{slot}"

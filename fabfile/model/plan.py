@@ -6,10 +6,12 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from fabfile.model.observed import Slot
+from fabfile.model.restore import Restore
 from fabfile.model.share import Share
 
-Kind = Literal["deploy", "back", "restore"]
-"""A release comes to the idle slot; the idle slot's own release returns; a backup's release, files and rows return."""
+Kind = Literal["deploy", "back", "restore", "stay"]
+"""A release comes to the idle slot; the idle slot's own release returns; a release comes to the idle slot, and files or
+rows return with it; files or rows return, and the live release stays."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class Rollout:
 class Plan:
     """A run over the fleet. `unchanged` names hosts that already are as wanted, `missing` those left out.
 
-    `point` is the number of the backup that a restore goes back to.
+    `restore` tells what is exchanged where files or rows return.
     """
 
     verb: str
@@ -85,7 +87,11 @@ class Plan:
     backup: bool = False
     migrate: bool = False
     rollout: Rollout = Rollout()
-    point: int | None = None
+    restore: Restore | None = None
+
+    def __post_init__(self) -> None:
+        if (self.kind in ("restore", "stay")) != (self.restore is not None):
+            raise ValueError("a plan that brings files or rows back tells which, and no other does")
 
     @property
     def hosts(self) -> tuple[str, ...]:

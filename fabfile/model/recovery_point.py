@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Annotated, Literal, TypeAlias
 
@@ -83,10 +83,44 @@ class StoredPart:
 
 
 @dataclass(frozen=True)
+class Drill:
+    """The whole application of a backup was started on `host`: the seconds of each phase, at a moment in UTC."""
+
+    __pydantic_config__ = STRICT
+
+    at: UtcTime
+    host: Text
+    phases: Mapping[str, Seconds]
+
+    @property
+    def seconds(self) -> float:
+        """What it takes from nothing to an application that is healthy."""
+        return round(sum(self.phases.values()), 3)
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What came of restoring a backup beside the live system: `problems` says why it `failed`.
+
+    `by` is who did it, `seconds` how long it took; `drill` is the newest one that succeeded.
+    """
+
+    __pydantic_config__ = STRICT
+
+    at: UtcTime
+    outcome: Literal["passed", "failed"]
+    by: Text
+    seconds: Seconds
+    problems: tuple[str, ...] = ()
+    drill: Drill | None = None
+
+
+@dataclass(frozen=True)
 class RecoveryPoint:
     """One backup; `created_at` and `verified_at` are ISO 8601 in UTC, `seconds` is how long it took.
 
     `label` is what somebody called it; with `keep_forever` no retention rule deletes it.
+    `verification` is what came of trying it last; `verified_at` is when, if it passed.
     """
 
     __pydantic_config__ = STRICT
@@ -107,6 +141,7 @@ class RecoveryPoint:
     verified_at: UtcTime | None = None
     label: str | None = None
     keep_forever: bool = False
+    verification: Verification | None = None
 
     @property
     def size(self) -> int:
@@ -120,6 +155,11 @@ class RecoveryPoint:
     def files(self, host: str) -> StoredPart | None:
         """The shared files of `host`, else those of the first host that has any, else None."""
         return self.part(FILES + host) or next((part for part in self.objects if part.name.startswith(FILES)), None)
+
+    def judged(self, verification: Verification) -> RecoveryPoint:
+        """The same with what came of trying it."""
+        verified_at = verification.at if verification.outcome == "passed" else None
+        return replace(self, verification=verification, verified_at=verified_at)
 
     def to_json(self) -> bytes:
         """The manifest: UTF-8 JSON, indented, ending with a line break."""
@@ -138,3 +178,4 @@ class RecoveryPoint:
 
 
 MANIFEST = TypeAdapter(RecoveryPoint)
+VERIFICATION = TypeAdapter(Verification)

@@ -27,6 +27,12 @@ class RunRecord:
     plan: Plan
     before: Observed
 
+    @property
+    def keeps(self) -> frozenset[str]:
+        """The runs whose former databases and files this one needs: its own, and those of the one that it undoes."""
+        restore = self.plan.restore
+        return frozenset(filter(None, (self.run, restore.undoes if restore else "")))
+
     def to_json(self) -> bytes:
         """One JSON document; it holds no secret."""
         return _adapter().dump_json(self)

@@ -11,6 +11,7 @@ from fabfile.config.schema import Environment
 from fabfile.errors import Refused
 from fabfile.model.observed import SLOTS, Observed, Slot, other
 from fabfile.model.plan import AppPlan, Kind, Plan, Rollout, SiteChange, WebPlan
+from fabfile.model.restore import Restore
 from fabfile.model.share import Share
 from fabfile.rendering import render_site
 
@@ -24,18 +25,18 @@ def plan_deploy(
     configuration: str,
     templates: Path,
     *,
-    kind: Kind = "deploy",
+    restore: Restore | None = None,
     rollout: Rollout | None = None,
 ) -> Plan:
     """Put `release` into the idle slots and make it live.
 
     Where every host has nginx and the application, each goes by itself, and those that serve the release already, with
-    the configuration of that digest, are left alone. Elsewhere all hosts go together, by one slot. A restore goes
+    the configuration of that digest, are left alone. Elsewhere all hosts go together, by one slot. A `restore` goes
     everywhere: it needs fresh slots. Raises Refused where the nginx hosts do not agree on the live slot.
     """
     seen = {host.host: host for host in sorted(observed, key=lambda host: host.host)}
     live = None if environment.together else one_slot(seen, environment)
-    done = set() if kind == "restore" else _as_wanted(seen, environment, release, configuration, templates)
+    done = set() if restore else _as_wanted(seen, environment, release, configuration, templates)
     if live and done != set(seen):
         done = set()
     apps = tuple(
@@ -43,9 +44,9 @@ def plan_deploy(
         for host in seen.values()
         if host.host in environment.app_hosts and host.host not in done
     )
-    return _plan(
-        seen, environment, templates, Plan("deploy", kind, release, apps, (), rollout=rollout or Rollout()), done
-    )
+    kind: Kind = "restore" if restore else "deploy"
+    plan = Plan("deploy", kind, release, apps, (), rollout=rollout or Rollout(), restore=restore)
+    return _plan(seen, environment, templates, plan, done)
 
 
 def plan_catch_up(
@@ -88,6 +89,32 @@ def plan_rollback(observed: Iterable[Observed], environment: Environment, templa
         )
     apps = tuple(_app(host, environment, _idle(host, live), fresh=False) for host in hosts)
     return _plan(seen, environment, templates, Plan("rollback", "back", str(releases.pop()), apps, ()), set())
+
+
+def plan_stay(observed: Iterable[Observed], environment: Environment, restore: Restore) -> Plan:
+    """The live release stays in its slot while its database or files are exchanged.
+
+    Raises Refused unless all hosts serve the same release to everybody.
+    """
+    seen = {host.host: host for host in sorted(observed, key=lambda host: host.host)}
+    common = None if environment.together else one_slot(seen, environment)
+    apps = []
+    for name in environment.app_hosts:
+        host = seen[name]
+        slot = common or host.live
+        if slot is None or host.slots[slot].release is None:
+            raise Refused(f"{name}: serves nothing yet", "deploy a release first: inv deploy")
+        app = _app(host, environment, slot, fresh=False)
+        apps.append(replace(app, previous=slot, previous_release=host.slots[slot].release, previous_port=app.port))
+    if len({app.previous_release for app in apps}) > 1:
+        each = [f"{app.host}: {app.previous_release}" for app in apps]
+        raise Refused("the hosts do not serve the same release", CATCH_UP, each)
+    release, webs = str(apps[0].previous_release), []
+    for name in environment.web_hosts:
+        slot = common or seen[name].live or SLOTS[0]
+        upstreams = _upstreams(seen, environment, seen[name], None)[slot]
+        webs.append(WebPlan(name, slot, upstreams, Share.parse(seen[name].share) or Share(slot), release, None))
+    return Plan("rollback", "stay", release, tuple(apps), tuple(webs), restore=restore)
 
 
 def diff(host: str, change: SiteChange, path: str) -> str:

@@ -13,6 +13,8 @@ from fabfile.model.share import Share
 
 FINAL = ("record", "unfreeze")
 """From the first of these steps on a run cannot be taken back."""
+SEALED = "seal"
+"""Nor from when this one is done on all hosts of a restore: users may write again from then on."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,8 @@ class Unfinished:
     """One run, put together from what its hosts keep of it; `absent` hosts of it keep nothing or are out of reach.
 
     `progress` is the last event of each step, by host and step. `held` means that a canary waits for a decision.
+    `ended` hosts of it answer and keep nothing but its line in their history, `undone` ones not even that, though it
+    had come further than to its beginning.
     """
 
     run: str
@@ -31,16 +35,21 @@ class Unfinished:
     progress: Mapping[str, Mapping[str, str]]
     absent: tuple[str, ...]
     held: bool
+    ended: tuple[str, ...] = ()
+    undone: tuple[str, ...] = ()
 
     @property
     def took_effect(self) -> bool:
-        """Too late to take it back."""
-        return any(step in events for events in self.progress.values() for step in FINAL)
+        """Too late to take it back. One host that knows is enough: the others may have been out of reach."""
+        begun = any(step in events for events in self.progress.values() for step in FINAL)
+        sealed = all(events.get(SEALED) == "done" for events in self.progress.values())
+        return bool(self.ended) or begun or (sealed and not self.being_undone)
 
     @property
     def being_undone(self) -> bool:
         """Somebody began to take it back."""
-        return any(event.startswith("und") for events in self.progress.values() for event in events.values())
+        began = any(event.startswith("und") for events in self.progress.values() for event in events.values())
+        return began or bool(self.undone)
 
     def is_done(self, name: str, hosts: Iterable[str]) -> bool:
         """Whether a step is done on all these hosts, and no host has taken its traffic back since."""
@@ -89,6 +98,10 @@ def find_unfinished(observed: Mapping[str, Observed]) -> Unfinished | None:
         return None
     oldest = min(records.values(), key=lambda record: record.began)
     parts = {name: record for name, record in records.items() if record.run == oldest.run}
+    absent = sorted(set(oldest.hosts) - set(parts))
+    without = [name for name in absent if name in observed and not observed[name].pending]
+    ended = tuple(name for name in without if any(entry.run == oldest.run for entry in observed[name].history))
+    further = any(step != "begin" for name in parts for step in observed[name].progress)
     found = Unfinished(
         run=oldest.run,
         holder=oldest.holder,
@@ -97,8 +110,10 @@ def find_unfinished(observed: Mapping[str, Observed]) -> Unfinished | None:
         plan=_whole(parts),
         before={name: record.before for name, record in parts.items()},
         progress={name: observed[name].progress for name in parts},
-        absent=tuple(sorted(set(oldest.hosts) - set(parts))),
+        absent=tuple(absent),
         held=any(_held(observed[name], oldest.run) for name in parts),
+        ended=ended,
+        undone=tuple(name for name in without if further and name not in ended),
     )
     if found.took_effect:  # a host that answers without a record has come to the end already
         return replace(found, absent=tuple(name for name in found.absent if name not in observed))
@@ -107,14 +122,32 @@ def find_unfinished(observed: Mapping[str, Observed]) -> Unfinished | None:
 
 def refuse_if_unfinished(observed: Mapping[str, Observed]) -> None:
     """Raise Refused where a run has not ended: another one on top could not be taken back."""
-    strange = [name for name, seen in observed.items() if seen.pending and parse(seen.pending) is None]
-    if strange:
+    _readable(observed)
+    if unfinished := find_unfinished(observed):
+        raise Refused(unfinished.sentence, unfinished.remedy)
+
+
+def refuse_if_exchanging(observed: Mapping[str, Observed]) -> None:
+    """Raise Refused while a restore may still be taken back: what users wrote now would be lost with it."""
+    _readable(observed)
+    found = find_unfinished(observed)
+    if found and found.plan.restore and not found.took_effect:
+        raise Refused(found.sentence, found.remedy)
+
+
+def runs_in_need(observed: Mapping[str, Observed]) -> frozenset[str]:
+    """The runs whose former databases and files an unfinished run needs. Raises Refused where that cannot be read."""
+    return frozenset(run for record in _readable(observed) for run in record.keeps)
+
+
+def _readable(observed: Mapping[str, Observed]) -> list[RunRecord]:
+    records = {name: parse(seen.pending) for name, seen in observed.items() if seen.pending}
+    if strange := [name for name, record in records.items() if record is None]:
         raise Refused(
             f"{', '.join(strange)}: a run has not ended, and its record was written by another version",
             "finish or undo it with that version: inv deploy.resume, inv deploy.abort",
         )
-    if unfinished := find_unfinished(observed):
-        raise Refused(unfinished.sentence, unfinished.remedy)
+    return [record for record in records.values() if record]
 
 
 def _whole(parts: Mapping[str, RunRecord]) -> Plan:

@@ -7,17 +7,18 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
 
 from fabfile.errors import BadInput
 from fabfile.model.holdings import Archive, Holdings, Unlisted, release_of
-from fabfile.model.recovery_point import RELEASE, RecoveryPoint, StoredPart, utc
+from fabfile.model.recovery_point import RELEASE, VERIFICATION, RecoveryPoint, StoredPart, Verification, utc
 from fabfile.recovery.integrity import measured
 from fabfile.storage.port import AlreadyExists, Listed, NotFound, Store
 
 MANIFEST = "manifest.json"
+VERIFIED = "verification.json"
 CLAIM = "claim.json"
 READERS = 8
 """Manifests that are read at the same time."""
@@ -35,7 +36,8 @@ class Catalogue:
     """What is kept below `<prefix>/<app>/<environment>/`.
 
     `backups/<number>/claim.json` is a number taken, for ever; `backups/<number>/manifest.json` makes it a recovery
-    point. Release archives are in `releases/`, shared by the points that need them.
+    point, and `verification.json` is what came of trying it. Release archives are in `releases/`, shared by the points
+    that need them.
     """
 
     def __init__(self, store: Store, prefix: str, app: str, environment: str) -> None:
@@ -79,7 +81,8 @@ class Catalogue:
                 releases[release_of(key)].append(found)
         numbers = sorted((number for number, names in folders.items() if MANIFEST in names), reverse=True)
         with ThreadPoolExecutor(READERS) as pool:
-            points = dict(zip(numbers, pool.map(self._read, numbers), strict=True))
+            read = pool.map(lambda number: self._read(number, VERIFIED in folders[number]), numbers)
+            points = dict(zip(numbers, read, strict=True))
         whole = {number: point for number, point in points.items() if point and _is_whole(point, there)}
         return Holdings(
             tuple(whole.values()),
@@ -111,23 +114,15 @@ class Catalogue:
         """Make it a recovery point: the last thing that is stored. Raises AlreadyExists when the number has one."""
         self.store.put(self.key(point.number, MANIFEST), point.to_json(), if_absent=True)
 
-    def record_verified(self, point: RecoveryPoint, at: datetime) -> RecoveryPoint:
-        """Write down that it was restored and found equal (`at` knows its zone)."""
-        return self._revise(point.number, verified_at=utc(at))
-
     def record_kept(self, point: RecoveryPoint, forever: bool) -> RecoveryPoint:
-        """Write down whether retention may ever delete it."""
-        return self._revise(point.number, keep_forever=forever)
-
-    def _revise(self, number: int, **changes: Any) -> RecoveryPoint:
-        """Change a manifest as it is now: somebody may have changed something else since it was read."""
+        """Write down whether retention may ever delete it. Raises BadInput when it was deleted meanwhile."""
+        number = point.number
         try:
             present = RecoveryPoint.from_json(self.store.get(self.key(number, MANIFEST)))
         except NotFound as error:
             raise BadInput(f"backup {number} has been deleted meanwhile", "choose another: inv backup.list") from error
-        revised = replace(present, **changes)
-        self.store.put(self.key(number, MANIFEST), revised.to_json())
-        return revised
+        self.store.put(self.key(number, MANIFEST), replace(present, keep_forever=forever).to_json())
+        return replace(point, keep_forever=forever)
 
     def discard(self, point: RecoveryPoint) -> bool:
         """Delete a recovery point, unless its manifest is not what it was when this was decided."""
@@ -135,6 +130,18 @@ class Catalogue:
             return False
         self.remove(point.number)
         return True
+
+    def record_verified(self, point: RecoveryPoint, verification: Verification) -> RecoveryPoint:
+        """Write down what came of restoring it, beside its manifest: whoever changes that meanwhile loses nothing.
+
+        Raises NotFound when it was deleted meanwhile.
+        """
+        before = point.verification
+        if before and verification.drill is None and verification.outcome == "passed":
+            verification = replace(verification, drill=before.drill)
+        self.store.get(self.key(point.number, MANIFEST))
+        self.store.put(self.key(point.number, VERIFIED), VERIFICATION.dump_json(verification, indent=1) + b"\n")
+        return point.judged(verification)
 
     def remove(self, number: int) -> None:
         """Delete a recovery point, its manifest first; its number stays taken, and release archives stay."""
@@ -172,11 +179,14 @@ class Catalogue:
         folders = (prefix.rstrip("/").rpartition("/")[2] for prefix in self.store.prefixes(f"{self._root}backups/"))
         return [int(folder) for folder in folders if re.fullmatch(r"[0-9]{6,9}", folder)]
 
-    def _read(self, number: int) -> RecoveryPoint | None:
+    def _read(self, number: int, tried: bool = True) -> RecoveryPoint | None:
         try:
             point = RecoveryPoint.from_json(self.store.get(self.key(number, MANIFEST)))
         except (BadInput, NotFound):
             return None
+        if tried:
+            with suppress(NotFound, ValueError):  # one that cannot be read says nothing about its backup
+                point = point.judged(VERIFICATION.validate_json(self.store.get(self.key(number, VERIFIED))))
         ours = (point.number, point.app, point.environment) == (number, self.app, self.environment)
         return point if ours else None
 

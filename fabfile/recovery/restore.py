@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
+from fabfile.artifact.archive import ARCHIVE, Release
+from fabfile.artifact.identify import identify
 from fabfile.commands import shared_files
 from fabfile.errors import BadInput, TurnoutError
 from fabfile.model.recovery_point import DATABASE, RecoveryPoint, StoredPart
+from fabfile.recovery.catalogue import Catalogue
 from fabfile.recovery.integrity import Checked
 from fabfile.recovery.scope import Scope
 
@@ -37,6 +41,21 @@ def load_files(scope: Scope, point: RecoveryPoint, host: str, run: str) -> None:
         raise BadInput(f"backup {point.number} has no shared files in it", "choose another backup: inv backup.list")
     with _checked(scope, part) as chunks:
         scope.hosts[host].run(shared_files.unpack_beside(scope.paths, run), chunks)
+
+
+def fetch_stored(catalogue: Catalogue, identity: str, folder: Path) -> Release:
+    """A release's archive that lies beside the backups, in `folder` and identified by its content.
+
+    Raises BadInput where the store has none that is whole, StorageError for a damaged one.
+    """
+    part = catalogue.release(identity)
+    if part is None:
+        raise BadInput(f"release {identity} is kept with no backup", "inv releases lists what the hosts keep")
+    path = folder / f"{identity}{ARCHIVE}"
+    with path.open("wb") as file:
+        for chunk in Checked(catalogue.store, part):
+            file.write(chunk)
+    return identify(path, identity, part.sha256)
 
 
 @contextmanager

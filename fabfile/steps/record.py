@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from datetime import UTC, datetime
 
 from fabfile.commands import release as commands
 from fabfile.engine.step import HostStep
 from fabfile.model.run_record import RunRecord
+from fabfile.model.script import Script
 from fabfile.steps.target import Target
 
 
@@ -29,6 +31,13 @@ def begin(target: Target) -> HostStep:
     return HostStep("begin", "write down what is going to happen", doing)
 
 
+def seal(target: Target) -> HostStep:
+    """Write down everywhere that users are about to write again. Only once every host has is any of them let through,
+    so whichever host is asked later knows that nothing must be taken back."""
+    nothing = dict.fromkeys(target.plan.hosts, Script(":\n", timeout=15, mutates=True))
+    return HostStep("seal", "write down on every host that from here nothing is taken back", nothing, nothing)
+
+
 def record(target: Target) -> HostStep:
     """Mark the slots as proven and write the history; a rollback marks what it leaves as bad."""
     plan = target.plan
@@ -40,6 +49,8 @@ def record(target: Target) -> HostStep:
             "holder": target.holder,
             "run": target.run,
             "missing": list(plan.missing),
+            "previous": plan.previous_release,
+            "restore": asdict(plan.restore) if plan.restore else None,
         },
         separators=(",", ":"),
     )

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from fabfile.commands import shared_files
 from fabfile.database.port import Database
 from fabfile.engine.events import Note
 from fabfile.engine.run import Run
 from fabfile.engine.step import HostStep, OperatorStep
 from fabfile.errors import DatabaseError, StorageError
-from fabfile.model.recovery_point import DATABASE, Kind, RecoveryPoint
-from fabfile.recovery import capture, copying, restore
+from fabfile.model.paths import Paths
+from fabfile.model.recovery_point import Kind, RecoveryPoint
+from fabfile.model.restore import Restore, beside_database, kept_database
+from fabfile.recovery import capture, copying, restore, verify
 from fabfile.recovery.scope import Scope
+from fabfile.remote.fleet import Fleet
 from fabfile.remote.port import Host
 from fabfile.steps.target import Target
 
@@ -58,97 +63,105 @@ def described(point: RecoveryPoint) -> str:
     return f"backup {point.number}: {point.size / 1e6:.2f} MB stored{rows}, {point.seconds:.1f} s"
 
 
-def load_database(scope: Scope, target: Target, point: RecoveryPoint) -> OperatorStep:
-    """Restore the dump into a new database beside the live one; taken back by dropping it."""
-    database, beside = _database(scope), beside_name(scope, target)
+def load_database(scope: Scope, target: Target) -> OperatorStep:
+    """Restore the dump into a new database beside the live one and ask it what the environment wants asked; taken back
+    by dropping it."""
+    settings = scope.environment.database
+    assert settings
+    database, beside, number = _database(scope), beside_database(_database(scope).live, target.run), _point(target)
 
     def work(run: Run) -> None:
+        point = scope.catalogue.find(str(number))
         database.drop(beside)
         database.create_beside(beside, database.live)
         restore.load_database(scope, point, beside)
-        _compare(database, point, beside)
+        if wrong := verify.examine(point, database, settings, beside):
+            raise DatabaseError(
+                f"backup {number} is not what it should be once restored", "choose another: inv backup.list", wrong[:20]
+            )
 
-    title = f"restore the database of backup {point.number} beside the live one"
+    title = f"restore the database of backup {number} beside the live one"
     return OperatorStep("load-db", title, _hosts(target), work, lambda run: database.drop(beside))
 
 
-def load_files(scope: Scope, target: Target, point: RecoveryPoint) -> OperatorStep:
+def load_files(scope: Scope, target: Target) -> OperatorStep:
     """Unpack the shared files beside the live ones on every host; taken back by removing them."""
+    number = _point(target)
 
     def work(run: Run) -> None:
+        point = scope.catalogue.find(str(number))
         run.fleet.each(_hosts(target), lambda host: restore.load_files(scope, point, host.name, target.run))
 
     def take_back(run: Run) -> None:
         def drop(host: Host) -> None:
             host.run(shared_files.drop_beside(target.paths, target.run))
 
-        run.fleet.each(_hosts(target), drop)
+        run.fleet.each([name for name in _hosts(target) if name not in run.stuck], drop)
 
-    title = f"unpack the shared files of backup {point.number} beside the live ones"
+    title = f"unpack the shared files of backup {number} beside the live ones"
     return OperatorStep("load-files", title, _hosts(target), work, take_back)
 
 
 def swap_database(scope: Scope, target: Target) -> OperatorStep:
     """Exchange the databases by name in one transaction; the former one is kept, and exchanged again to take back."""
-    database, beside, kept = _database(scope), beside_name(scope, target), kept_name(scope, target)
+    database, undoes = _database(scope), _restore(target).undoes
+    live, kept = database.live, kept_database(database.live, target.run)
+    coming = kept_database(live, undoes) if undoes else beside_database(live, target.run)
 
     def work(run: Run) -> None:
-        if database.exists(beside):
-            database.carry_over(database.live, beside)
-        database.swap(database.live, beside, kept)
+        if not undoes and database.exists(coming):  # what an undo brings back has its own settings and grants
+            database.carry_over(live, coming)
+        database.swap(live, coming, kept)
         run.emit(Note(f"the former database is kept as {kept}"))
 
     def take_back(run: Run) -> None:
-        if database.exists(kept):
-            database.swap(database.live, kept, beside)
-        else:
-            database.open(database.live)
+        try:
+            if database.exists(kept):
+                database.swap(live, kept, coming)
+            else:
+                database.open(live)
+        except BaseException:
+            # Nobody may write to a database that is still to be taken back: all hosts stay frozen.
+            run.stuck.update(target.plan.hosts)
+            raise
 
     return OperatorStep("swap-db", "exchange the databases in one transaction", _hosts(target), work, take_back)
 
 
 def swap_files(target: Target) -> HostStep:
     """Exchange the shared directories by rename; the former one is kept beside."""
-    doing = shared_files.swap_shared(target.paths, target.run)
-    undoing = shared_files.unswap_shared(target.paths, target.run)
+    undoes = _restore(target).undoes
+    doing = shared_files.swap_shared(target.paths, target.run, undoes)
+    undoing = shared_files.unswap_shared(target.paths, target.run, undoes)
     hosts = _hosts(target)
     title = "exchange the shared directories by rename"
     return HostStep("swap-files", title, dict.fromkeys(hosts, doing), dict.fromkeys(hosts, undoing))
 
 
-def beside_name(scope: Scope, target: Target) -> str:
-    """The database that a restore fills before anybody sees it."""
-    return _named(scope, "restore", target)
+def left_exchanged(scope: Scope, target: Target) -> list[str]:
+    """What of an exchange that was taken back is still to be seen in the database, in words."""
+    if not _restore(target).database:
+        return []
+    database = _database(scope)
+    kept = kept_database(database.live, target.run)
+    return [f"the database that was live is still kept as {kept}"] if database.exists(kept) else []
 
 
-def kept_name(scope: Scope, target: Target) -> str:
-    """The former live database after a restore."""
-    return _named(scope, "before", target)
+def kept_on_hosts(fleet: Fleet, paths: Paths, hosts: Iterable[str]) -> dict[str, dict[str, int]]:
+    """The shared files that restores kept: bytes on disk by run, by host. Raises FleetError."""
+    script = shared_files.list_kept(paths)
+    return fleet.each(hosts, lambda host: shared_files.parse_kept(host.run(script).stdout))
 
 
-def has_database(point: RecoveryPoint) -> bool:
-    """Whether a backup holds a dump."""
-    return point.part(DATABASE) is not None
+def _restore(target: Target) -> Restore:
+    assert target.plan.restore, "these steps are only planned where something is restored"
+    return target.plan.restore
 
 
-def _named(scope: Scope, purpose: str, target: Target) -> str:
-    # PostgreSQL cuts names at 63 bytes; the run's id must survive that.
-    ending = f"_{purpose}_{target.run.replace('-', '_').lower()}"
-    return _database(scope).live[: 63 - len(ending)] + ending
-
-
-def _compare(database: Database, point: RecoveryPoint, beside: str) -> None:
-    assert point.database
-    restored = database.describe(beside).tables
-    wrong = [
-        f"{table}: {rows} rows in the backup, {restored.get(table, 'no table')} restored"
-        for table, rows in point.database.tables.items()
-        if restored.get(table) != rows
-    ]
-    if wrong:
-        raise DatabaseError(
-            f"backup {point.number} did not restore completely", "choose another: inv backup.list", wrong[:20]
-        )
+def _point(target: Target) -> int:
+    point = _restore(target).point
+    assert point is not None, "only what a backup holds is loaded"
+    return point
 
 
 def _database(scope: Scope) -> Database:

@@ -369,6 +369,42 @@ def test_a_swap_among_eight_clients_gives_them_the_new_database_with_the_old_set
     assert properties(server, server.name) == properties(server, server.kept) == wanted
 
 
+def test_a_client_that_keeps_coming_back_is_kept_out_for_a_moment(
+    swappable: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server, silences = swappable, []
+    stop = threading.Event()
+
+    def come_back() -> None:
+        heard = time.monotonic()
+        while not stop.is_set():
+            try:
+                with server.connect(server.name) as connection:
+                    connection.execute("SELECT 1")
+            except psycopg.OperationalError:
+                continue
+            silences.append((time.monotonic() - heard, heard))
+            heard = time.monotonic()
+
+    client = threading.Thread(target=come_back)
+    client.start()
+    time.sleep(1)
+    before = time.monotonic()
+    server.database.swap(server.name, server.new, server.kept)
+    took = time.monotonic() - before
+    time.sleep(1)
+    stop.set()
+    client.join()
+    calm = max(silence for silence, since in silences if since + silence < before)
+    out = max(silence for silence, since in silences if since + silence > before)
+    with capsys.disabled():
+        print(
+            f"\na swap took {took:.3f} s; a client that keeps coming back was out for {out:.3f} s ({calm:.3f} without)"
+        )
+    assert out < 5
+    assert label(server, server.name) == "new"
+
+
 def test_a_swap_done_twice_is_done_once_and_opens_the_live_database(swappable: Server) -> None:
     server = swappable
     server.database.swap(server.name, server.new, server.kept)

@@ -18,7 +18,7 @@ import pytest
 import yaml
 from moto.server import ThreadedMotoServer
 
-from fabfile.model.recovery_point import utc
+from fabfile.model.recovery_point import Verification, utc
 from fabfile.recovery.catalogue import Catalogue
 from fabfile.storage.s3 import S3Store
 from tests.listener import Heard, listening
@@ -234,6 +234,6 @@ def test_the_age_of_backups_is_judged_and_told_where_that_is_wanted(
     assert message["message"] == found["sentence"]
     assert message["title"].startswith("small in test: backups are too old")
 
-    catalogue.record_verified(catalogue.find("2"), datetime.now(UTC))
+    catalogue.record_verified(catalogue.find("2"), Verification(utc(datetime.now(UTC)), "passed", "ann@laptop", 1.0))
     assert checkout.inv("backup.check", "--notify").stdout.startswith("the newest backup, 2, is 1.0 h old")
     assert heard.requests == ["POST /hook"]

@@ -21,6 +21,11 @@ def upload(project: Project, text: str) -> None:
         project.lab.execute(host, "bash", "-c", f"echo {text}-{host} > {file}", user="deploy")
 
 
+def note(project: Project, host: str) -> str:
+    """What lies in that file on a host."""
+    return project.lab.execute(host, "cat", "/var/app/small/shared/uploads/note.txt").strip()
+
+
 def state(project: Project) -> object:
     """All that a restore may change, by looking: rows, files, live releases, databases."""
     notes = [

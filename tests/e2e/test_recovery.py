@@ -34,7 +34,7 @@ def test_a_rollback_to_a_backup_brings_rows_and_files_back_and_keeps_what_was_th
     assert sql(project, "select * from journey", former) == "3"
     listed = project.inv("backup.list", "--json").document
     assert [point["number"] for point in listed[:2]] == [saved + 1, saved]
-    assert listed[0]["reason"] == f"safety before rollback to {saved}"
+    assert listed[0]["reason"] == f"safety before rollback to backup {saved}"
     assert (
         sql(project, "select rolname from pg_database d join pg_roles r on r.oid = datdba where datname='app'") == "app"
     )
@@ -85,6 +85,7 @@ def test_a_restore_whose_operator_dies_while_frozen_is_explained_and_ended(
         assert project.interrupt(process, signal.SIGKILL).code == -signal.SIGKILL
         assert "inv deploy.abort" in project.inv("status").err
         assert "stopped at" in project.inv("deploy", f"--release={first}", expect=5).err
+        assert "inv deploy.abort" in project.inv("maintenance.off", expect=5).err
         project.inv("deploy.abort")
     with visitor:
         project.inv("plan", f"--release={first}")

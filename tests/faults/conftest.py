@@ -9,18 +9,18 @@ import pytest
 from fabfile.lab.lab import Lab
 from tests.e2e.project import Project
 
-SUITE = "tests/faults/test_transaction.py"
+SUITES = ("tests/faults/test_transaction.py", "tests/faults/test_restores.py")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--faults", type=int, default=0, help="inject only so many of the transaction's faults (0: all)")
+    parser.addoption("--faults", type=int, default=0, help="inject only so many of each file's faults (0: all)")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     ended = {outcome: terminalreporter.stats.get(outcome, []) for outcome in ("passed", "failed", "error")}
-    injected = {report.nodeid for reports in ended.values() for report in reports if report.nodeid.startswith(SUITE)}
+    injected = {report.nodeid for reports in ended.values() for report in reports if report.nodeid.startswith(SUITES)}
     violated = {
-        report.nodeid for name in ("failed", "error") for report in ended[name] if report.nodeid.startswith(SUITE)
+        report.nodeid for name in ("failed", "error") for report in ended[name] if report.nodeid.startswith(SUITES)
     }
     if injected:
         terminalreporter.write_line(f"{len(injected)} faults, {len(violated)} violations")

@@ -1,8 +1,10 @@
 // The smallest application that can be deployed: its health, WebSockets, and a way to be broken on purpose.
 const crypto = require('crypto');
+const fs = require('fs');
 const http = require('http');
 const behaviour = require('./behaviour.json');
 
+if (behaviour.tells) fs.writeFileSync(behaviour.tells, `${process.env.SLOT}\n${fs.readFileSync(process.env.ENV_FILE)}`);
 if (behaviour.crash) setTimeout(() => { throw new Error('planted crash'); }, 200);
 let requests = 0;
 const server = http.createServer((request, response) => {

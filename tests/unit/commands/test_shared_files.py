@@ -205,3 +205,25 @@ def test_only_a_sound_release_archive_is_called_so_and_sent(paths: Paths) -> Non
     assert b"".join(host.stream(archive.send(paths, "1.0.0"))) == data
     file.write_bytes(data[:-1])
     assert host.run(archive.sound(paths, "1.0.0")).stdout == ""
+
+
+def test_what_a_swap_kept_is_listed_and_comes_back_by_the_swap_that_undoes_it(unpacked: Paths) -> None:
+    host = LocalHost()
+    assert shared_files.parse_kept(host.run(shared_files.list_kept(unpacked)).stdout) == {}
+    run(shared_files.swap_shared(unpacked, RUN))
+    kept = shared_files.parse_kept(host.run(shared_files.list_kept(unpacked)).stdout)
+    assert list(kept) == [RUN]
+    assert kept[RUN] > 0
+    later = "20250201T030000-0a1b"
+    for _ in range(2):
+        run(shared_files.swap_shared(unpacked, later, undoes=RUN))
+        assert content(unpacked) == "now"
+    assert list(shared_files.parse_kept(host.run(shared_files.list_kept(unpacked)).stdout)) == [later]
+    for _ in range(2):
+        run(shared_files.unswap_shared(unpacked, later, undoes=RUN))
+        assert content(unpacked) == "then"
+    assert list(shared_files.parse_kept(host.run(shared_files.list_kept(unpacked)).stdout)) == [RUN]
+
+
+def test_a_host_without_the_application_keeps_nothing(tmp_path: Path) -> None:
+    assert LocalHost().run(shared_files.list_kept(Paths("absent", base=str(tmp_path)))).stdout == ""

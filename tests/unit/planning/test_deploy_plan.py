@@ -15,8 +15,10 @@ from fabfile.config.schema import Environment
 from fabfile.errors import BadInput, Refused
 from fabfile.model.observed import Observed, Process, Slot, SlotState, other
 from fabfile.model.plan import Plan
+from fabfile.model.restore import Restore
+from fabfile.model.share import Share
 from fabfile.planning.comparison import differences
-from fabfile.planning.deploy_plan import diff, plan_deploy, plan_rollback
+from fabfile.planning.deploy_plan import diff, plan_deploy, plan_rollback, plan_stay
 from fabfile.planning.preflight import host_problems, refuse_if_unfit
 from fabfile.rendering import render_site
 
@@ -200,3 +202,28 @@ def test_a_template_that_cannot_be_rendered_is_named_with_its_line(tmp_path: Pat
     (tmp_path / "nginx" / "site.conf.j2").write_text("{{ nonsense }}")
     with pytest.raises(BadInput, match="'nonsense' is undefined"):
         render_site(ENVIRONMENT, {"blue": ("a:1",), "green": ("a:2",)}, tmp_path)
+
+
+def test_a_release_that_stays_is_planned_into_the_slot_that_it_is_in() -> None:
+    plan = plan_stay([serving("h1", "blue"), serving("h2", "green")], ENVIRONMENT, Restore(True, False, 7))
+    assert (plan.kind, plan.release, plan.previous_release) == ("stay", "1.0", "1.0")
+    assert [(app.slot, app.previous, app.port, app.previous_port) for app in plan.apps] == [
+        ("blue", "blue", 3001, 3001),
+        ("green", "green", 3002, 3002),
+    ]
+    assert [(web.slot, web.before, web.site) for web in plan.webs] == [
+        ("blue", Share("blue"), None),
+        ("green", Share("green"), None),
+    ]
+
+
+def test_a_release_that_is_not_the_same_everywhere_cannot_stay() -> None:
+    with pytest.raises(Refused, match="do not serve the same release"):
+        plan_stay([serving("h1"), serving("h2", release="2.0")], ENVIRONMENT, Restore(True, False, 7))
+    with pytest.raises(Refused, match="h2: serves nothing yet"):
+        plan_stay([serving("h1"), bare("h2")], ENVIRONMENT, Restore(True, False, 7))
+
+
+def test_a_plan_that_restores_says_what() -> None:
+    with pytest.raises(ValueError, match="tells which"):
+        Plan("rollback", "restore", "1.0", (), ())

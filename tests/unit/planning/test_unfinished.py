@@ -7,10 +7,17 @@ from dataclasses import replace
 import pytest
 
 from fabfile.errors import Refused
-from fabfile.model.observed import Observed
+from fabfile.model.observed import HistoryEntry, Observed
+from fabfile.model.restore import Restore
 from fabfile.model.run_record import RunRecord
-from fabfile.planning.deploy_plan import plan_deploy
-from fabfile.planning.unfinished import find_unfinished, refuse_if_unfinished
+from fabfile.planning.deploy_plan import plan_deploy, plan_stay
+from fabfile.planning.unfinished import (
+    Unfinished,
+    find_unfinished,
+    refuse_if_exchanging,
+    refuse_if_unfinished,
+    runs_in_need,
+)
 from tests.unit.planning.test_deploy_plan import ENVIRONMENT, TEMPLATES, serving
 
 
@@ -125,3 +132,75 @@ def test_a_record_that_cannot_be_read_keeps_others_out() -> None:
     assert find_unfinished(strange) is None
     with pytest.raises(Refused, match="h1: a run has not ended, and its record was written by another version"):
         refuse_if_unfinished(strange)
+
+
+def restoring(hosts: dict[str, dict[str, str]], restore: Restore | None = None) -> dict[str, Observed]:
+    """Hosts in the middle of a restore of the database."""
+    before = {name: serving(name) for name in ("h1", "h2")}
+    plan = plan_stay(before.values(), ENVIRONMENT, restore or Restore(True, False, 7))
+    found = {}
+    for name, progress in hosts.items():
+        record = RunRecord(
+            "r1", "ann@laptop", "2026-01-01T00:00:00+00:00", "", plan.hosts, plan.only(name), before[name]
+        )
+        found[name] = replace(before[name], pending=record.to_json().decode(), progress=progress)
+    return found
+
+
+def restored(seen: dict[str, Observed]) -> Unfinished:
+    found = find_unfinished(seen)
+    assert found
+    return found
+
+
+ENDED = HistoryEntry("2026-01-01", "rollback", "1.0", "ann", "r1")
+
+
+def test_a_restore_that_every_host_sealed_can_only_be_finished() -> None:
+    found = restored(restoring({"h1": {"seal": "done"}, "h2": {"seal": "done"}}))
+    assert found.took_effect
+    refuse_if_exchanging(restoring({"h1": {"seal": "done"}, "h2": {"seal": "done"}}))
+
+
+def test_a_seal_on_the_only_host_that_answers_is_enough_to_keep_what_users_wrote() -> None:
+    assert restored(restoring({"h2": {"seal": "done"}})).took_effect
+
+
+@pytest.mark.parametrize("event", ["start", "failed", "undone"])
+def test_as_long_as_one_host_lacks_the_seal_nobody_was_let_through(event: str) -> None:
+    assert not restored(restoring({"h1": {"seal": "done"}, "h2": {"seal": event}})).took_effect
+
+
+def test_a_host_whose_history_has_the_run_says_that_it_is_too_late() -> None:
+    seen = {**restoring({"h2": {"swap-db": "done"}}), "h1": replace(serving("h1"), history=(ENDED,))}
+    found = restored(seen)
+    assert (found.took_effect, found.absent) == (True, ())
+
+
+def test_a_host_that_answers_and_knows_nothing_of_a_run_that_had_gone_far_has_undone_it() -> None:
+    found = restored({**restoring({"h2": {"begin": "done", "seal": "done"}}), "h1": serving("h1")})
+    assert (found.took_effect, found.being_undone) == (False, True)
+    found = restored({**restoring({"h2": {"begin": "done"}}), "h1": serving("h1")})
+    assert not found.being_undone
+
+
+def test_users_are_not_let_through_by_hand_while_a_restore_may_be_taken_back() -> None:
+    with pytest.raises(Refused, match="stopped at swap-db") as refused:
+        refuse_if_exchanging(restoring({"h1": {"swap-db": "done"}, "h2": {"swap-db": "done"}}))
+    assert "inv deploy.abort" in refused.value.hint
+    refuse_if_exchanging(interrupted({"h1": {"begin": "done"}, "h2": {"begin": "done"}}))
+
+
+def test_an_unfinished_undo_needs_what_it_keeps_and_what_it_brings_back() -> None:
+    assert runs_in_need({"h1": serving("h1")}) == frozenset()
+    assert runs_in_need(restoring({"h1": {}}, Restore(True, True, undoes="r0"))) == {"r0", "r1"}
+    with pytest.raises(Refused, match="another version"):
+        runs_in_need({"h1": replace(serving("h1"), pending="{}")})
+
+
+def test_a_record_that_does_not_say_what_it_exchanges_is_of_another_version() -> None:
+    (seen,) = restoring({"h1": {}}).values()
+    nothing = seen.pending.replace('"restore":{', '"ignored":{')
+    assert nothing != seen.pending
+    with pytest.raises(Refused, match="another version"):
+        refuse_if_unfinished({"h1": replace(seen, pending=nothing)})

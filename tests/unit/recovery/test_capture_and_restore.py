@@ -37,12 +37,16 @@ class MemoryDatabase:
     live: str = "app"
     dumped: tuple[bytes | BaseException, ...] = (b"du", b"mp")
     loaded: dict[str, bytes] = field(default_factory=dict)
+    facts: DatabaseFacts = FACTS
+    free: int | None = None
+    busy: tuple[str, ...] = ()
+    objections: dict[str, str] = field(default_factory=dict)
 
     def server(self) -> ServerFacts:
         return ServerFacts("15.18", frozenset({"app"}), frozenset())
 
     def describe(self, name: str) -> DatabaseFacts:
-        return FACTS
+        return self.facts
 
     def exists(self, name: str) -> bool:
         return name in self.loaded
@@ -52,6 +56,19 @@ class MemoryDatabase:
 
     def create_beside(self, new: str, like: str) -> None:
         self.loaded[new] = b""
+
+    def size(self, name: str) -> int:
+        return FACTS.size_bytes
+
+    def free_bytes(self) -> int | None:
+        return self.free
+
+    @contextmanager
+    def held(self, name: str) -> Iterator[bool]:
+        yield name not in self.busy
+
+    def objection(self, name: str, query: str, seconds: float) -> str:
+        return self.objections.get(query, "")
 
     def carry_over(self, old: str, new: str) -> None: ...
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from fabfile.errors import BadInput, StorageError
-from fabfile.model.recovery_point import RecoveryPoint, StoredPart
+from fabfile.model.recovery_point import Drill, RecoveryPoint, StoredPart, Verification
 from fabfile.recovery.catalogue import Catalogue
 from fabfile.storage.directory import DirectoryStore
-from fabfile.storage.port import AlreadyExists
+from fabfile.storage.port import AlreadyExists, NotFound
 
 
 @pytest.fixture
@@ -125,9 +125,54 @@ def test_a_committed_point_is_not_replaced_by_another_run(catalogue: Catalogue) 
         catalogue.commit(point)
 
 
-def test_a_verified_point_says_when(catalogue: Catalogue) -> None:
-    point = catalogue.record_verified(add(catalogue, 1), datetime(2025, 2, 1, tzinfo=UTC))
-    assert point.verified_at == "2025-02-01T00:00:00Z"
+DRILL = Drill("2025-02-01T00:00:00Z", "h1", {"database": 2.0, "healthy": 0.5})
+PASSED = Verification("2025-02-01T00:00:00Z", "passed", "ann@laptop", 3.0)
+FAILED = Verification("2025-02-02T00:00:00Z", "failed", "ann@laptop", 3.0, ("public.items: 3 rows",))
+
+
+def test_a_verified_point_says_when_and_by_whom(catalogue: Catalogue) -> None:
+    point = catalogue.record_verified(add(catalogue, 1), PASSED)
+    assert (point.verified_at, point.verification) == ("2025-02-01T00:00:00Z", PASSED)
+    assert catalogue.points() == (point,)
+
+
+def test_a_point_that_failed_later_is_not_verified_any_more_and_still_listed(catalogue: Catalogue) -> None:
+    point = catalogue.record_verified(add(catalogue, 1), PASSED)
+    catalogue.record_verified(point, FAILED)
+    (found,) = catalogue.points()
+    assert (found.verified_at, found.verification) == (None, FAILED)
+
+
+def test_a_drill_is_remembered_until_a_newer_one_or_a_failure(catalogue: Catalogue) -> None:
+    point = catalogue.record_verified(add(catalogue, 1), replace(PASSED, drill=DRILL))
+    again = catalogue.record_verified(point, PASSED)
+    assert catalogue.points() == (again,)
+    assert again.verification and again.verification.drill == DRILL
+    assert DRILL.seconds == 2.5
+    failed = catalogue.record_verified(again, FAILED)
+    assert failed.verification and failed.verification.drill is None
+
+
+def test_whoever_changes_the_manifest_during_a_verification_loses_nothing(catalogue: Catalogue) -> None:
+    point = add(catalogue, 1)
+    changed = replace(point, reason="before the sale")
+    catalogue.store.put(catalogue.key(1, "manifest.json"), changed.to_json())
+    catalogue.record_verified(point, PASSED)
+    (found,) = catalogue.points()
+    assert (found.reason, found.verification) == ("before the sale", PASSED)
+
+
+def test_nothing_is_written_about_a_point_that_was_deleted_meanwhile(catalogue: Catalogue) -> None:
+    point = add(catalogue, 1)
+    catalogue.remove(1)
+    with pytest.raises(NotFound):
+        catalogue.record_verified(point, PASSED)
+    assert list(catalogue.store.list(catalogue.key(1, "verification"))) == []
+
+
+def test_an_unreadable_verification_hides_no_point_and_verifies_none(catalogue: Catalogue) -> None:
+    point = add(catalogue, 1)
+    catalogue.store.put(catalogue.key(1, "verification.json"), b'{"at": "2025-02-0')
     assert catalogue.points() == (point,)
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from fabfile.errors import StorageError
+from fabfile.model.recovery_point import Verification
 from fabfile.recovery.capture import capture
 from fabfile.recovery.catalogue import Catalogue
 from fabfile.recovery.copying import complete
@@ -96,7 +96,7 @@ def test_what_becomes_known_of_a_backup_later_is_told_there_without_bringing_it_
 ) -> None:
     point = capture(scope, "database", "manual", RUN)
     complete(scope.catalogue, second(tmp_path))
-    scope.catalogue.record_verified(point, datetime(2025, 1, 31, tzinfo=UTC))
+    scope.catalogue.record_verified(point, Verification("2025-01-31T00:00:00Z", "passed", "ann@laptop", 1.0))
     assert complete(scope.catalogue, second(tmp_path)) == ()
     assert second(tmp_path).points()[0].verified_at == "2025-01-31T00:00:00Z"
 

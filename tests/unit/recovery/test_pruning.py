@@ -12,7 +12,7 @@ import pytest
 from fabfile.config.schema import RetentionSettings
 from fabfile.errors import BadInput, StorageError
 from fabfile.model.holdings import Holdings
-from fabfile.model.recovery_point import RecoveryPoint, StoredPart, utc
+from fabfile.model.recovery_point import RecoveryPoint, StoredPart, Verification, utc
 from fabfile.planning.retention import Prune, plan_prune
 from fabfile.recovery import pruning
 from fabfile.recovery.catalogue import Catalogue
@@ -165,7 +165,8 @@ def test_a_backup_that_is_marked_while_prune_is_deciding_stays_with_its_release(
 def test_marks_of_two_people_do_not_undo_each_other(catalogue: Catalogue) -> None:
     point = add(catalogue, "1.0", DAY, verified=False)
     catalogue.record_kept(point, True)
-    both = catalogue.record_verified(point, NOW)
+    catalogue.record_verified(point, Verification(utc(NOW), "passed", "ann@laptop", 1.0))
+    both = catalogue.find("1")
     assert (both.keep_forever, both.verified_at) == (True, utc(NOW))
     assert not catalogue.record_kept(point, False).keep_forever
     assert catalogue.find("1").verified_at == utc(NOW)

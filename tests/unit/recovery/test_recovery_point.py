@@ -12,7 +12,7 @@ import pytest
 
 from fabfile.errors import BadInput
 from fabfile.model.database_server import Role
-from fabfile.model.recovery_point import DatabaseFacts, RecoveryPoint, StoredPart, utc
+from fabfile.model.recovery_point import DatabaseFacts, Drill, RecoveryPoint, StoredPart, Verification, utc
 
 FACTS = DatabaseFacts(
     "15.18",
@@ -59,6 +59,15 @@ def test_a_manifest_without_marks_is_of_a_backup_that_has_none() -> None:
     for key in ("label", "keep_forever", "verified_at"):
         del document[key]
     assert RecoveryPoint.from_json(json.dumps(document).encode()) == POINT
+
+
+def test_what_came_of_trying_it_comes_back_as_it_was_written() -> None:
+    drill = Drill("2025-02-01T00:00:00Z", "h1", {"database": 1.5, "healthy": 0.5})
+    passed = POINT.judged(Verification("2025-02-01T00:00:00Z", "passed", "ann@laptop", 3.5, (), drill))
+    assert RecoveryPoint.from_json(passed.to_json()) == passed
+    assert passed.verified_at == "2025-02-01T00:00:00Z"
+    failed = passed.judged(Verification("2025-02-02T00:00:00Z", "failed", "ann@laptop", 3.5, ("rows",)))
+    assert failed.verified_at is None
 
 
 def set_to(key: str, value: object) -> Callable[[dict[str, Any]], None]:

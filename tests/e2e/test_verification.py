@@ -42,7 +42,7 @@ def test_a_verification_notes_what_it_found_and_needs_no_lock(project: Project, 
     (found,) = [p for p in project.inv("backup.list", "--json").document if p["number"] == saved]
     assert found["verification"]["outcome"] == "passed"
     assert found["verified_at"] == found["verification"]["at"]
-    assert found["verified_at"][:10] in row(project, saved).split("  ")[-2]
+    assert f" {found['verified_at'][:10]} " in row(project, saved)
     project.configure()
 
 

@@ -56,9 +56,9 @@ class Sweeping(MemoryDatabase):
         super().drop(name)
 
 
-def release_in(folder: str) -> str:
-    """A release archive there; its id."""
-    data = b"console.log(1)"
+def release_in(folder: str, server: str = "console.log(1)") -> str:
+    """An archive there of a release that is this program; its id."""
+    data = server.encode()
     files = (ReleaseFile("server.js", 0o644, len(data), hashlib.sha256(data).hexdigest()),)
     found = release_id("1.0.0", files, ())
     buffer = io.BytesIO()

@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e.project import Project
 from tests.e2e.squatter import taken
-from tests.e2e.unchanged import unchanged
+from tests.e2e.unchanged import look, unchanged
 from tests.e2e.visitor import Visitor
 
 pytestmark = pytest.mark.lab
@@ -109,17 +109,16 @@ def test_an_interrupt_at_any_moment_leaves_everything_as_it_was(
     with visitor:
         for _ in range(2):
             moment = chance.uniform(0.0, 8.0)
-            with unchanged(project):
-                process = project.start("deploy", f"--release={second}")
-                assert process.stderr
-                process.stderr.readline()  # the first word of the run: before it there is nothing to undo
-                time.sleep(moment)
-                done = project.interrupt(process, number) if process.poll() is None else None
-                if done is None or done.code == 0:
-                    process.communicate()
-                    project.inv("deploy", f"--release={first}")
-                    project.inv("rollback")
-                    project.inv("deploy", f"--release={first}")
-                    break
-                assert done.code == 130, f"after {moment:.1f} s: {done.text}"
+            before = look(project)
+            process = project.start("deploy", f"--release={second}")
+            assert process.stderr
+            process.stderr.readline()  # the first word of the run: before it there is nothing to undo
+            time.sleep(moment)
+            done = project.interrupt(process, number) if process.poll() is None else None
+            if done is None or done.code == 0:  # it came to its end before
+                process.communicate()
+                project.inv("deploy", f"--release={first}")
+                break
+            assert done.code == 130, f"after {moment:.1f} s: {done.text}"
+            assert look(project) == before, f"after {moment:.1f} s: {done.text}"
     assert visitor.failures == []

@@ -55,7 +55,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="session")
 def stage(project: Project) -> Stage:
-    project.configure(**QUICK)
+    project.configure(**{**QUICK, "release": {**QUICK["release"], "shared": ["uploads"]}})
     return Stage(project, (project.build("1.0.0"), project.build("2.0.0")))
 
 

@@ -17,6 +17,7 @@ from fabfile.errors import FleetError, RemoteError
 from fabfile.model.paths import Paths
 from fabfile.model.plan import AppPlan, Plan
 from fabfile.model.recovery_point import RecoveryPoint
+from fabfile.model.restore import Restore
 from fabfile.recovery.capture import capture
 from fabfile.recovery.catalogue import Catalogue
 from fabfile.recovery.scope import Scope
@@ -109,7 +110,8 @@ def test_a_run_tries_its_release_on_files_that_nobody_sees_yet(scope: Scope, tmp
     events: list[Event] = []
     run = Run(RUN, "rollback", Fleet(scope.hosts), scope.paths, {"h1": token}, events.append, LocalHost)
     app = AppPlan("h1", "green", 3002, "127.0.0.1", "blue", None, 3001, False, NODE, "pm2")
-    plan = Plan("rollback", "restore", release.manifest.id, (app,), ())
+    restore = Restore(database=True, files=True, point=3)
+    plan = Plan("rollback", "restore", release.manifest.id, (app,), (), restore=restore)
     target = Target(
         RUN, "demo", "ann@laptop", "", plan, scope.environment, scope.paths, {}, "", {}, release.manifest, release.path
     )

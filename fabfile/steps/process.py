@@ -97,8 +97,8 @@ def _stop_new(target: Target, host: AppPlan) -> Script:
 
 
 def _users_on(target: Target, host: AppPlan) -> tuple[str, ...]:
-    """The process of the slot that serves while the new one starts; a restore has stopped it."""
-    return (target.paths.process(host.previous),) if host.previous and target.plan.kind != "restore" else ()
+    """The process of the slot that serves while the new one starts; where files or rows return it has been stopped."""
+    return (target.paths.process(host.previous),) if host.previous and target.plan.restore is None else ()
 
 
 def _stop_old(target: Target, host: AppPlan, new_runs: bool = True) -> Script:

@@ -98,7 +98,9 @@ fi
 flock -x -w 45 9 || fail "another step is still working here"
 [ "$(cat token)" = "$token" ] || exit 75
 { echo "$PPID" > step; } 2>/dev/null || true
+# A line that was cut by a full disk or a loss of power must not take the next one with it.
 journal() {
+    [ -z "$(tail -c 1 "$state/journal.jsonl" 2> /dev/null)" ] || echo >> "$state/journal.jsonl" || return 1
     printf '{"at":"%s","run":"%s","verb":"%s","step":"%s","event":"%s","token":%s}\n' \
         "$(date -u +%FT%TZ)" "$run" "$verb" "$step" "$1" "$token" >> "$state/journal.jsonl" &&
         sync "$state/journal.jsonl"

@@ -91,6 +91,15 @@ def test_breaking_the_lease_fences_the_former_holder(paths: Paths) -> None:
     assert isinstance(acquire(paths, "b"), int)
 
 
+def test_a_line_that_was_cut_takes_no_other_with_it(paths: Paths) -> None:
+    token = acquire(paths, "a")
+    assert isinstance(token, int)
+    Path(paths.state, "journal.jsonl").write_text('{"at":"2026-01-01T00:00:00Z","ru')
+    step(paths, token)
+    lines = Path(paths.state, "journal.jsonl").read_text().splitlines()
+    assert [json.loads(line)["event"] for line in lines[1:]] == ["start", "done"]
+
+
 def test_each_step_is_journalled_before_and_after(paths: Paths) -> None:
     token = acquire(paths, "a")
     assert isinstance(token, int)

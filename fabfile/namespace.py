@@ -5,7 +5,7 @@ from __future__ import annotations
 from invoke.collection import Collection
 
 from fabfile import backup as backups
-from fabfile import build, canary, deploy, hosts, lock, maintenance, rollback, status, unfinished
+from fabfile import build, canary, deploy, hosts, lock, maintenance, pitr, rollback, status, unfinished
 from fabfile.lab import tasks as lab
 
 
@@ -27,5 +27,8 @@ def namespace() -> Collection:
         ("lock", lock),
         ("maintenance", maintenance),
     ):
-        root.add_collection(Collection.from_module(module, name=name))
+        collection = Collection.from_module(module, name=name)
+        for task in (pitr.setup, pitr.check, pitr.restore, pitr.drop) if name == "backup" else ():
+            collection.add_task(task)
+        root.add_collection(collection)
     return root

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from fabfile.artifact.archive import Release, open_release, scan
@@ -49,6 +50,9 @@ from fabfile.rendering import configuration_digest
 from fabfile.steps.hooks import Occasion, hooks
 from fabfile.steps.target import Target
 from fabfile.ui.reporter import Reporter
+
+if TYPE_CHECKING:
+    from fabfile.database.pgbackrest import PgBackRest
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -99,9 +103,10 @@ class Session:
         settings = self.environment.backup
         if settings is None:
             raise BadInput(f"hosts/{self.name}.yml has no backup section", "hosts/example.yml shows one")
-        store = S3Store(settings.bucket, settings.region, self.sources.backup_endpoint)
+        ca_file = PROJECT / Path(settings.ca_file).expanduser() if settings.ca_file else None
+        store = S3Store(settings.bucket, settings.region, self.sources.backup_endpoint, ca_file=ca_file)
         catalogue = Catalogue(store, settings.prefix, self.environment.app, self.name)
-        return Scope(self.environment, self.paths, self.fleet.hosts, catalogue, self.database)
+        return Scope(self.environment, self.paths, self.fleet.hosts, catalogue, self.database, self.physical)
 
     @cached_property
     def database(self) -> Database | None:
@@ -112,6 +117,17 @@ class Session:
         if settings is None or password is None:
             return None
         return Postgres(settings, password, self.fleet[settings.via])
+
+    @cached_property
+    def physical(self) -> PgBackRest | None:
+        """The environment's database server as pgBackRest sees it, or None where the engine is another."""
+        from fabfile.database.pgbackrest import PgBackRest
+
+        settings = self.environment.database
+        if settings is None or settings.engine != "pgbackrest":
+            return None
+        host = self.fleet[settings.via]
+        return PgBackRest(self.environment, self.name, self.sources.backup_endpoint, host, self.templates)
 
     def reachable(self, allow_missing: int) -> tuple[str, ...]:
         """The hosts that take part. Raises FleetError when more than `allow_missing` of them are out of reach."""

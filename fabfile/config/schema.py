@@ -205,6 +205,19 @@ class BuildSettings(Section):
     """Names left out of that copy."""
 
 
+class RepositorySettings(Section):
+    """pgBackRest's encrypted repository, below `backup.prefix` in the same bucket; read by `backup.pitr-setup` alone."""
+
+    access_key: Sourced = "env:AWS_ACCESS_KEY_ID"
+    """The S3 key that the database's host uses: `env:NAME` or `file:PATH`."""
+    secret_key: Sourced = "env:AWS_SECRET_ACCESS_KEY"
+    """The secret of that key."""
+    passphrase: Sourced
+    """What everything in the repository is encrypted with; without it nothing can be restored, so keep it elsewhere."""
+    keep_full: Annotated[int, Field(ge=1, le=1000)] = 4
+    """How many full backups pgBackRest keeps, with what depends on them."""
+
+
 class DatabaseSettings(Section):
     """The PostgreSQL database that is backed up and restored."""
 
@@ -220,6 +233,13 @@ class DatabaseSettings(Section):
     """A role that may create, own and rename this database (superuser, or CREATEDB and owner)."""
     password: Sourced
     """That role's password: `env:NAME` or `file:PATH`."""
+    engine: Literal["dump", "pgbackrest"] = "dump"
+    """`dump` takes the database alone; `pgbackrest` the whole server, and every change, back to any moment."""
+    archive_timeout: Duration = 900.0
+    """With `pgbackrest`: how much at most is lost with the server, 1m to 1h, as changes are archived that often."""
+    full_every: Duration = 604800.0
+    """With `pgbackrest`: how old the last full backup gets before the next one is full, and not only the difference."""
+    repository: RepositorySettings | None = None
 
 
 class BackupSettings(Section):
@@ -235,6 +255,8 @@ class BackupSettings(Section):
     """The bucket's region."""
     endpoint: Endpoint | None = None
     """For S3-compatible stores: the service's URL, or `env:NAME`; path-style addressing is then used."""
+    ca_file: PlainText | None = None
+    """Certificates of the authorities that the service's own is checked against; default: the system's."""
     before_deploy: bool = False
     """Take a backup before each deploy, and refuse to deploy when it fails."""
 
@@ -288,11 +310,30 @@ class Environment(Section):
                 )
         if self.database and self.database.via not in self.hosts:
             yield ("database", "via"), f"{self.database.via} is not one of the hosts ({', '.join(self.hosts)})"
+        yield from self._point_in_time_lacks()
         yield from self._port_clashes()
         for name in sorted(set(self.env) & set(self.secrets)):
             yield ("env", name), "is in secrets too; keep it in secrets alone"
         if self.backup and self.backup.before_deploy and not self.database:
             yield ("backup", "before_deploy"), "needs a database section to know what to back up"
+
+    def _point_in_time_lacks(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        database = self.database
+        if database is None or database.engine == "dump":
+            return
+        if database.repository is None:
+            yield (
+                ("database", "engine"),
+                "needs database.repository, with the passphrase that backups are encrypted with",
+            )
+        if self.backup is None:
+            yield ("database", "engine"), "needs a backup section: the bucket that pgBackRest keeps its repository in"
+        elif (self.backup.endpoint or "").startswith("http://"):
+            yield ("backup", "endpoint"), "must be https:// for pgBackRest, which speaks to S3 in no other way"
+        if database.host not in ("127.0.0.1", "localhost"):
+            yield ("database", "host"), "must be 127.0.0.1: pgBackRest works on the database's own host, database.via"
+        if not 60 <= database.archive_timeout <= 3600:
+            yield ("database", "archive_timeout"), "expected 1m to 1h"
 
     def _port_clashes(self) -> Iterator[tuple[tuple[str, ...], str]]:
         users: dict[int, list[tuple[str, ...]]] = {}

@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from pydantic import SecretStr
 
-from fabfile.config.schema import Environment
+from fabfile.config.schema import Environment, RepositorySettings
 from fabfile.errors import BadInput
 
 
@@ -27,6 +27,15 @@ class Sources:
     """None without a database section."""
     backup_endpoint: str | None
     """The URL of an S3-compatible store; None for AWS."""
+
+
+@dataclass(frozen=True)
+class RepositorySecrets:
+    """What pgBackRest needs on the database's host; none of it has a control character or a blank at its ends."""
+
+    access_key: SecretStr
+    secret_key: SecretStr
+    passphrase: SecretStr
 
 
 def resolve(source: str, key: str, project: Path, environ: Mapping[str, str]) -> SecretStr:
@@ -68,6 +77,19 @@ def resolve_all(environment: Environment, project: Path, environ: Mapping[str, s
     if failures:
         raise _together(failures)
     return Sources(MappingProxyType(application), password, endpoint)
+
+
+def resolve_repository(settings: RepositorySettings, project: Path, environ: Mapping[str, str]) -> RepositorySecrets:
+    """Read the secrets of pgBackRest's repository. Raises BadInput for one that cannot be read or used."""
+    found = {}
+    for name in ("access_key", "secret_key", "passphrase"):
+        key = f"database.repository.{name}"
+        secret = resolve(getattr(settings, name), key, project, environ)
+        value = secret.get_secret_value()
+        if not value.isprintable() or value != value.strip():
+            raise BadInput(f"{key}: the value has a blank at its ends or a control character", f"give {key} another")
+        found[name] = secret
+    return RepositorySecrets(**found)
 
 
 def _from_environ(name: str, key: str, environ: Mapping[str, str]) -> str:

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from fabfile.model.recovery_point import DatabaseFacts
+from fabfile.model.recovery_point import DatabaseFacts, PhysicalBackup
 
 
 @dataclass(frozen=True)
@@ -75,4 +75,13 @@ class Database(Protocol):
 
     def load(self, name: str, chunks: Iterable[bytes]) -> None:
         """Restore such a dump into an empty database; it is of no use when this raises."""
+        ...
+
+
+class Physical(Protocol):
+    """A server that is backed up as a whole, with every change, into a repository of its own."""
+
+    def backup(self, number: int) -> PhysicalBackup:
+        """Take a physical backup that carries this number. Raises RemoteError, DatabaseError, Unreachable or
+        Interrupted; then what was begun is no backup, and is removed by the next."""
         ...

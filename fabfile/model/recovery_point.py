@@ -69,6 +69,25 @@ class StoredPart:
 
 
 @dataclass(frozen=True)
+class PhysicalBackup:
+    """The database part in pgBackRest's repository: the backup's label there, and what it reaches from and to.
+
+    `manifest` is the key of the object without which the label is none; `size_bytes` is what this backup added.
+    """
+
+    __pydantic_config__ = STRICT
+
+    stanza: Text
+    label: Text
+    manifest: Text
+    size_bytes: Count
+    start_lsn: Text
+    stop_lsn: Text
+    started_at: UtcTime
+    stopped_at: UtcTime
+
+
+@dataclass(frozen=True)
 class RecoveryPoint:
     """One backup; `created_at` and `verified_at` are ISO 8601 in UTC, `seconds` is how long it took."""
 
@@ -88,11 +107,12 @@ class RecoveryPoint:
     objects: tuple[StoredPart, ...]
     database: DatabaseFacts | None = None
     verified_at: UtcTime | None = None
+    pgbackrest: PhysicalBackup | None = None
 
     @property
     def size(self) -> int:
         """Bytes of all its parts in the store, the release archive that it shares with others included."""
-        return sum(part.size for part in self.objects)
+        return sum(part.size for part in self.objects) + (self.pgbackrest.size_bytes if self.pgbackrest else 0)
 
     def part(self, name: str) -> StoredPart | None:
         """The part of that name, or None."""

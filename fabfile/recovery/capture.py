@@ -32,14 +32,16 @@ def capture(scope: Scope, kind: Kind, reason: str, run: str, release: str | None
     Raises BadInput when there is nothing of that kind to save, else what went wrong on a host, in the database or in
     the store. Then, and on Ctrl-C, nothing is listed and what had been stored under its number is deleted.
     """
-    database = scope.database if kind != "files" else None
+    physical = scope.physical if kind != "files" else None
+    database = scope.database if kind != "files" and not physical else None
     hosts = scope.environment.app_hosts if kind != "database" and scope.environment.release.shared else ()
     archived = release if kind != "database" else None
-    if not (database or hosts or archived):
+    if not (physical or database or hosts or archived):
         raise BadInput(f"there is nothing to save in a backup of kind {kind}", "set database or release.shared")
     started, moment = time.monotonic(), datetime.now(UTC)
     number = scope.catalogue.allocate(run)
     try:
+        whole = physical.backup(number) if physical else None
         facts, objects = _save_database(scope, database, number) if database else (None, ())
         objects += tuple(_save_files(scope, host, number) for host in hosts)
         objects += (_save_release(scope, archived),) if archived else ()
@@ -58,6 +60,7 @@ def capture(scope: Scope, kind: Kind, reason: str, run: str, release: str | None
             seconds=round(time.monotonic() - started, 3),
             objects=objects,
             database=facts,
+            pgbackrest=whole,
         )
         RecoveryPoint.from_json(point.to_json())  # what cannot be read back is no backup
         scope.catalogue.commit(point)

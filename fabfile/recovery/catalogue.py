@@ -140,7 +140,12 @@ class Catalogue:
             return None
         ours = (point.number, point.app, point.environment) == (number, self.app, self.environment)
         whole = all(part.key in there and there[part.key].size == part.size for part in point.objects)
-        return point if ours and whole else None
+        return point if ours and whole and self._is_kept(point) else None
+
+    def _is_kept(self, point: RecoveryPoint) -> bool:
+        """Whether pgBackRest, which expires its backups by itself, has still the one of this point."""
+        key = point.pgbackrest.manifest if point.pgbackrest else None
+        return key is None or any(found.key == key for found in self.store.list(key))
 
     def _choose(self, listing: Listing) -> str:
         numbers = ", ".join(str(point.number) for point in listing.points[:10])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC
+from pathlib import Path
 from typing import Any
 
 import boto3.session
@@ -74,7 +75,15 @@ class S3Store:
     aborts incomplete multipart uploads.
     """
 
-    def __init__(self, bucket: str, region: str, endpoint: str | None, *, part_size: int = PART_SIZE) -> None:
+    def __init__(
+        self,
+        bucket: str,
+        region: str,
+        endpoint: str | None,
+        *,
+        part_size: int = PART_SIZE,
+        ca_file: Path | None = None,
+    ) -> None:
         self._bucket = bucket
         self._server = endpoint or f"AWS in {region}"
         encryption = {} if endpoint else {"ServerSideEncryption": "AES256"}
@@ -92,7 +101,9 @@ class S3Store:
         )
         with self._explained("", "connect"):
             session = boto3.session.Session()
-            self._client = session.client("s3", region_name=region, endpoint_url=endpoint, config=config)
+            self._client = session.client(
+                "s3", region_name=region, endpoint_url=endpoint, config=config, verify=str(ca_file) if ca_file else None
+            )
 
     def put(self, key: str, data: bytes, *, if_absent: bool = False) -> None:
         """See `Store.put`."""

@@ -1,0 +1,86 @@
+"""A PostgreSQL server as it was found, and the physical backups that pgBackRest has of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+DEBIAN = re.compile(r"/etc/postgresql/(?P<version>[0-9]+)/(?P<name>[A-Za-z0-9_.]+)/postgresql\.conf")
+"""Where Debian's clusters have their configuration."""
+
+
+@dataclass(frozen=True)
+class Archiver:
+    """What became of the WAL: `waiting` segments are still to be archived, the last attempt of which may have failed.
+
+    `seconds_behind` is the time since the oldest of them was ready, 0 where none waits.
+    """
+
+    mode: str
+    command: str
+    waiting: int
+    seconds_behind: float
+    failing: bool
+    last_failed: str
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """One running server, primary and not in recovery; `timeline` is its own, `history` where it left earlier ones.
+
+    `history` gives for each earlier timeline the LSN up to which it is this server's past. `size` is in bytes.
+    """
+
+    version: int
+    data_directory: str
+    config_file: str
+    port: int
+    timeline: int
+    history: Mapping[int, int]
+    databases: tuple[str, ...]
+    size: int
+    tablespaces: int
+    archive_timeout: int
+    now: datetime
+    archiver: Archiver
+
+    @property
+    def folder(self) -> str:
+        """Where the cluster's configuration lies."""
+        return self.config_file.rpartition("/")[0]
+
+    @property
+    def unit(self) -> str | None:
+        """The systemd unit, for a cluster that Debian's tools made; None for any other."""
+        match = DEBIAN.fullmatch(self.config_file)
+        return f"postgresql@{match['version']}-{match['name']}" if match else None
+
+
+@dataclass(frozen=True)
+class Base:
+    """One physical backup. `number` is ours (None: taken by somebody else); sizes are in bytes, times in UTC.
+
+    `sound` is False where pages had wrong checksums. `size` is that of the server, `stored` what this backup added.
+    """
+
+    label: str
+    kind: str
+    number: int | None
+    sound: bool
+    started_at: datetime
+    stopped_at: datetime
+    start_lsn: str
+    stop_lsn: str
+    timeline: int
+    size: int
+    stored: int
+
+
+def lsn(text: str) -> int:
+    """A position in the WAL, `0/3000028`, as a number of bytes. Raises ValueError for anything else."""
+    if not re.fullmatch(r"[0-9A-Fa-f]{1,8}/[0-9A-Fa-f]{1,8}", text):
+        raise ValueError(f"{text!r} is no position in the WAL")
+    high, low = text.split("/")
+    return (int(high, 16) << 32) + int(low, 16)

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fabfile.errors import BadInput, DatabaseError
+from fabfile.errors import BadInput, DatabaseError, TurnoutError
 from fabfile.ui.reporter import Reporter
 from fabfile.verb import ENV, JSON, LOCK_WAIT, YES, duration, verb
 
@@ -75,13 +75,12 @@ def setup(
 def check(reporter: Reporter, env: str | None = None, json: bool = False) -> None:
     """Look whether every change is archived, and from when to when the server can be brought back."""
     from fabfile.model.recovery_point import utc
-    from fabfile.planning.point_in_time import archiving_problem
     from fabfile.session import opened
 
     with opened(env, reporter, read_only=True) as session:
         engine, settings = _engine(session)
         cluster = engine.look()
-        if problem := archiving_problem(cluster.archiver, settings.archive_timeout):
+        if problem := engine.problem(cluster):
             hint = (
                 f"see /var/log/postgresql and /var/log/pgbackrest on {settings.via}; set up anew: inv backup.pitr-setup"
             )
@@ -104,10 +103,10 @@ def check(reporter: Reporter, env: str | None = None, json: bool = False) -> Non
 )
 def restore(reporter: Reporter, at: str, env: str | None = None, json: bool = False) -> None:
     """Make a copy of the server as it was at a moment, running beside it at a port of its own; the live one stays."""
-    from fabfile.commands.cluster import copy_directory
     from fabfile.model.recovery_point import utc
     from fabfile.planning.point_in_time import parse_moment
     from fabfile.session import opened
+    from fabfile.storage.port import beside
 
     with opened(env, reporter) as session:
         engine, settings = _engine(session)
@@ -115,16 +114,15 @@ def restore(reporter: Reporter, at: str, env: str | None = None, json: bool = Fa
         moment = parse_moment(at, cluster.now)
         base = engine.base_for(cluster, moment)
         reporter.say(f"restoring pgBackRest's backup {base.label} and replaying what followed")
-        directory = copy_directory(cluster, session.run_id)
+        place = engine.place()
+        directory = place.copy(session.run_id)
         try:
             copy = engine.copy(cluster, directory, base, moment)
         except BaseException as error:
-            from fabfile.storage.port import beside
-
             try:
-                engine.drop(cluster, directory)
-            except Exception as second:
-                beside(error, f"and what there is of the copy is still in {directory}: {second}")
+                engine.drop(place, directory)
+            except TurnoutError as second:
+                beside(error, f"and what there is of the copy is still in {directory}: {second.fact}")
             raise
         reached = utc(copy.restored.reached) if copy.restored.reached else "the end of that backup"
         text = "\n".join(
@@ -144,7 +142,6 @@ def drop(reporter: Reporter, copy: str, env: str | None = None, yes: bool = Fals
     """Stop and remove a copy that backup.pitr-restore made."""
     import re
 
-    from fabfile.commands.cluster import copy_directory
     from fabfile.session import opened
 
     if not re.fullmatch(r"\d{8}T\d{6}-[0-9a-f]{4}", copy):
@@ -152,17 +149,14 @@ def drop(reporter: Reporter, copy: str, env: str | None = None, yes: bool = Fals
     with opened(env, reporter) as session:
         engine, _ = _engine(session)
         session.confirm(yes, f"the copy {copy} of {session.name}'s server is about to be removed")
-        engine.drop(engine.look(), copy_directory(engine.look(), copy))
+        place = engine.place()
+        engine.drop(place, place.copy(copy))
         reporter.answer(f"nothing is left of the copy {copy}", {"copy": copy})
 
 
 def _engine(session: Session) -> tuple[PgBackRest, DatabaseSettings]:
-    engine, settings = session.physical, session.environment.database
-    if engine is None or settings is None:
-        raise BadInput(
-            f"hosts/{session.name}.yml: database.engine is not pgbackrest, so there is no point-in-time recovery",
-            "set database.engine: pgbackrest (hosts/example.yml shows what it needs), then inv backup.pitr-setup",
-        )
+    engine, settings = session.point_in_time, session.environment.database
+    assert settings
     return engine, settings
 
 

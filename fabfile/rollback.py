@@ -16,7 +16,7 @@ from fabfile.ui.reporter import Reporter
 from fabfile.verb import ENV, JSON, LOCK_WAIT, YES, duration, verb
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from fabfile.artifact.archive import Release
     from fabfile.engine.step import Step
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         "env": ENV,
         "to": "a release that the hosts keep (inv releases); nothing is uploaded",
         "backup": "a backup's number, or latest: bring files and database back to it (see inv backup.list)",
+        "at": 'a moment, "2026-11-21 03:00 UTC": bring the whole database server back to it (needs pgBackRest)',
         "allow_missing": "go on without up to so many hosts that are out of reach",
         "lock_wait": LOCK_WAIT,
         "yes": YES,
@@ -42,6 +43,7 @@ def rollback(
     env: str | None = None,
     to: str | None = None,
     backup: str | None = None,
+    at: str | None = None,
     allow_missing: int = 0,
     lock_wait: str = "0s",
     yes: bool = False,
@@ -53,9 +55,13 @@ def rollback(
     wait = duration(lock_wait, "--lock-wait")
     if to is not None and backup is not None:
         raise BadInput("--to and --backup are two ways back", "choose one; a backup brings its own release")
+    if at is not None and backup is not None:
+        raise BadInput("--at and --backup are two ways back", "choose one; a moment is reached from a backup by itself")
     with opened(env, reporter) as session, tempfile.TemporaryDirectory(prefix="turnout-") as folder:
         if backup is not None:
             return _to_backup(session, backup, wait, yes, Path(folder))
+        if at is not None:
+            return _to_moment(session, at, to, wait, yes, Path(folder))
         where = to or "the release in its other slot"
         session.confirm(yes, f"{session.name} is about to go back to {where}.")
         hosts = session.reachable(allow_missing)
@@ -73,6 +79,8 @@ def rollback(
 
 def steps(session: Session, target: Target) -> list[Step]:
     """The steps of a rollback of any kind, whether it begins now or goes on."""
+    if target.plan.at is not None:
+        return physical_steps(session, target, None)
     if target.plan.point is not None:
         return restore_steps(session, target, session.recovery.catalogue.find(str(target.plan.point)))
     return quick_steps(session, target) if target.plan.kind == "back" else deploy_steps(session, target)
@@ -103,6 +111,8 @@ def restore_steps(session: Session, target: Target, point: RecoveryPoint) -> lis
     """Back to a backup, from top to bottom: everything beside first, then frozen for as long as the exchange takes."""
     from fabfile.steps import process, record, recovery, release, traffic
 
+    if point.pgbackrest is not None:
+        return physical_steps(session, target, point)
     scope = session.recovery
     database = recovery.has_database(point)
     files = any(point.files(app.host) is not None for app in target.plan.apps)
@@ -129,6 +139,35 @@ def restore_steps(session: Session, target: Target, point: RecoveryPoint) -> lis
     return [step for step in table if step.hosts]
 
 
+def physical_steps(session: Session, target: Target, point: RecoveryPoint | None) -> list[Step]:
+    """The whole database server back, to a backup with its files or to a moment with the files as they are."""
+    from fabfile.steps import physical, process, record, recovery, release, traffic
+
+    scope, engine = session.recovery, session.point_in_time
+    files = point is not None and any(point.files(app.host) is not None for app in target.plan.apps)
+    table: list[Step] = [
+        record.begin(target),
+        *session.hooks("pre-rollback", target),
+        physical.copy(engine, target, point.pgbackrest if point else None),
+        *([recovery.load_files(scope, target, point)] if point and files else []),
+        release.upload(target),
+        release.unpack(target),
+        release.place(target),
+        traffic.freeze(target),
+        process.quiesce(target),
+        physical.seal(engine, target),
+        physical.exchange(engine, target),
+        *([recovery.swap_files(target)] if files else []),
+        process.start(target),
+        process.prove(target),
+        traffic.reach(target),
+        traffic.site(target),
+        traffic.switch(target, frozen=True),
+        traffic.confirm(target),
+    ]
+    return [step for step in table if step.hosts]
+
+
 def restore_closing(target: Target) -> list[Step]:
     """From the moment users write again nothing is taken back, or what they wrote would be lost."""
     from fabfile.steps import traffic
@@ -138,7 +177,8 @@ def restore_closing(target: Target) -> list[Step]:
 
 def restore_closing_or_usual(target: Target) -> list[Step]:
     """What ends a rollback of any kind."""
-    return restore_closing(target) if target.plan.point is not None else closing(target)
+    plan = target.plan
+    return closing(target) if plan.point is None and plan.at is None else restore_closing(target)
 
 
 def _to_release(session: Session, observed: Mapping[str, Observed], to: str, folder: Path) -> Target:
@@ -176,9 +216,48 @@ def _to_backup(session: Session, reference: str, wait: float, yes: bool, folder:
     _answer(session, target)
 
 
+def _to_moment(session: Session, at: str, to: str | None, wait: float, yes: bool, folder: Path) -> None:
+    from fabfile.model.observed import live_release
+    from fabfile.model.recovery_point import utc
+    from fabfile.planning.point_in_time import parse_moment
+
+    engine = session.point_in_time
+    cluster = engine.look()
+    moment = parse_moment(at, cluster.now)
+    engine.base_for(cluster, moment)
+    session.confirm(yes, preview_moment(utc(moment), cluster.databases), always=True)
+    with session.lease("rollback", f"rollback to {utc(moment)}", wait) as run:
+        observed = session.observe()
+        refuse_if_unfinished(observed)
+        release = to or live_release(observed.values())
+        if release is None:
+            raise Refused(f"{session.name} serves no release yet", "name one that the hosts keep: --to=RELEASE")
+        archive = session.kept_release(release, observed, folder)
+        plan = plan_deploy(
+            observed.values(),
+            session.environment,
+            archive.manifest.id,
+            session.configuration,
+            session.templates,
+            kind="restore",
+        )
+        target = session.deploy_target(archive, observed, replace(plan, verb="rollback", at=moment.isoformat()))
+        session.carry_out(physical_steps(session, target, None), restore_closing(target), run, target)
+    _answer(session, target)
+
+
+def preview_moment(moment: str, databases: Sequence[str]) -> str:
+    """What going back to a moment means."""
+    return (
+        f"The whole PostgreSQL server goes back to {moment}, with every database on it: {', '.join(databases)}. What "
+        "was written since leaves it; the former server's directory is kept beside. Shared files stay as they are."
+    )
+
+
 def preview(point: RecoveryPoint) -> str:
     """What going back to this backup means."""
     rows = f" and {sum(point.database.tables.values())} rows" if point.database else ""
+    rows += " and the whole PostgreSQL server, every database of it" if point.pgbackrest else ""
     return (
         f"Backup {point.number} of {point.created_at}: release {point.release}{rows}. "
         "Everything written since then leaves the live database and files; both are kept beside, and a safety backup "

@@ -127,7 +127,17 @@ class Session:
         if settings is None or settings.engine != "pgbackrest":
             return None
         host = self.fleet[settings.via]
-        return PgBackRest(self.environment, self.name, self.sources.backup_endpoint, host, self.templates)
+        return PgBackRest(self.environment, self.name, lambda: self.sources.backup_endpoint, host, self.templates)
+
+    @property
+    def point_in_time(self) -> PgBackRest:
+        """As `physical`. Raises BadInput where the engine is another."""
+        if self.physical is None:
+            raise BadInput(
+                f"hosts/{self.name}.yml: database.engine is not pgbackrest, so there is no point-in-time recovery",
+                "set database.engine: pgbackrest (hosts/example.yml shows what it needs), then inv backup.pitr-setup",
+            )
+        return self.physical
 
     def reachable(self, allow_missing: int) -> tuple[str, ...]:
         """The hosts that take part. Raises FleetError when more than `allow_missing` of them are out of reach."""

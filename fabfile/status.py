@@ -10,6 +10,7 @@ from fabfile.ui.reporter import Reporter
 from fabfile.verb import ENV, JSON, verb
 
 if TYPE_CHECKING:
+    from fabfile.database.pgbackrest import PgBackRest
     from fabfile.model.observed import Observed
 
 
@@ -33,6 +34,8 @@ def status(reporter: Reporter, env: str | None = None, json: bool = False) -> No
         if unfinished := find_unfinished(here):
             reporter.say(f"{unfinished.sentence}; users get {live_release(here.values()) or 'nothing yet'}")
             reporter.say(unfinished.remedy)
+        if session.physical:
+            reporter.say(_archiving(session.physical))
         unreachable = [seen for seen in found.values() if isinstance(seen, TurnoutError)]
         if unreachable:
             raise FleetError(unreachable)
@@ -83,6 +86,15 @@ def _row(name: str, seen: Observed | TurnoutError) -> list[str]:
         f"{seen.free_bytes >> 20} MiB",
         _activity(seen),
     ]
+
+
+def _archiving(engine: PgBackRest) -> str:
+    """Whether every change to the database is archived."""
+    try:
+        problem = engine.problem(engine.look())
+    except TurnoutError as error:
+        problem = error.fact
+    return f"{problem}; more: inv backup.pitr-check" if problem else "every change to the database is archived"
 
 
 def _activity(seen: Observed) -> str:

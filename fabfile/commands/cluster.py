@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from fabfile.commands.shell import bind
-from fabfile.model.cluster import Archiver, Cluster, lsn
+from fabfile.model.cluster import Archiver, Cluster, Place, lsn
 from fabfile.model.script import Script
 
 LOOK_LIMIT = 60.0
@@ -57,6 +57,12 @@ LOOK = r"""
 sql -p "$port" -c "$query"
 """
 
+LOCATE = r"""
+pg_lsclusters -h | while read -r version name found _ _ directory _; do
+    if [ "$found" = "$port" ]; then printf '%s\n' "$version" "$name" "$directory"; fi
+done
+"""
+
 # Archiving begins at the next start where archive_mode was off. A value is a psql variable, quoted by psql itself.
 ALTER = r"""
 printf '%s\n' "$statements" | sudo -n -u postgres psql -X -q -v ON_ERROR_STOP=1 -p "$port" -d postgres \
@@ -77,7 +83,7 @@ service() {
 answers() {
     local end=$((SECONDS + patience))
     until as_postgres psql -X -q -A -t -p "$1" -d postgres -c "SELECT 1" > /dev/null 2>&1; do
-        [ "$SECONDS" -lt "$end" ] || fail "PostgreSQL at port $1 does not answer after $patience s" "journalctl -u $unit"
+        [ "$SECONDS" -lt "$end" ] || fail "PostgreSQL at port $1 does not answer after $patience s" "see: journalctl"
         sleep 0.1
     done
 }
@@ -159,7 +165,7 @@ began=$EPOCHREALTIME
 if ! as_postgres test -e "$kept"; then
     as_postgres test -d "$beside" || fail "$beside is not there" "inv backup.pitr-restore makes one"
     stop_beside
-    sql -p "$port" -c CHECKPOINT
+    sql -p "$port" -c CHECKPOINT || true
     began=$EPOCHREALTIME
     service stop
     as_postgres mv -T "$live" "$kept"
@@ -201,6 +207,19 @@ def look(port: int) -> Script:
     return Script(bind(AS_POSTGRES + LOOK, port=port, query=CLUSTER), LOOK_LIMIT)
 
 
+def locate(port: int) -> Script:
+    """Print where the cluster with this port is, for `parse_place`, whether it runs or not."""
+    return Script(bind(LOCATE, port=port), LOOK_LIMIT)
+
+
+def parse_place(text: str, port: int) -> Place:
+    """What `locate` printed. Raises ValueError where it found no such cluster, or several."""
+    lines = text.splitlines()
+    if len(lines) != 3:
+        raise ValueError(f"there are {len(lines) // 3} clusters with port {port}, not one (pg_lsclusters)")
+    return Place(int(lines[0]), lines[1], port, lines[2])
+
+
 def parse(text: str) -> Cluster:
     """The server of `look`'s output. Raises ValueError or KeyError for any other text."""
     found = json.loads(text)
@@ -235,9 +254,9 @@ def set_archiving(port: int, command: str, timeout: float) -> Script:
     return Script(text, LOOK_LIMIT, mutates=True)
 
 
-def restart(port: int, unit: str) -> Script:
+def restart(place: Place) -> Script:
     """Restart the server; prints when it went and when it answered again, for `seconds_away`."""
-    text = bind(AS_POSTGRES + SERVICE + RESTART, port=port, unit=unit, patience=PATIENCE)
+    text = bind(AS_POSTGRES + SERVICE + RESTART, port=place.port, unit=place.unit, patience=PATIENCE)
     return Script(text, RESTART_LIMIT, mutates=True)
 
 
@@ -245,7 +264,7 @@ def start_beside(cluster: Cluster, beside: str, database: str, limit: float) -> 
     """Start the restored copy, wait until it has replayed up to its target, and print what `parse_restored` reads."""
     text = bind(
         AS_POSTGRES + START_BESIDE,
-        bin=_programs(cluster),
+        bin=_programs(cluster.version),
         port=cluster.port,
         config=cluster.config_file,
         beside=beside,
@@ -264,20 +283,20 @@ def parse_restored(text: str) -> Restored:
     return Restored(found["port"], reached, found["timeline"], found["tables"], found["size"])
 
 
-def drop_beside(cluster: Cluster, beside: str) -> Script:
+def drop_beside(place: Place, beside: str) -> Script:
     """Stop and remove a restored copy, wherever it was interrupted."""
-    text = bind(AS_POSTGRES + DROP_BESIDE, bin=_programs(cluster), beside=beside)
+    text = bind(AS_POSTGRES + DROP_BESIDE, bin=_programs(place.version), beside=beside)
     return Script(text, RESTART_LIMIT, mutates=True)
 
 
-def exchange(cluster: Cluster, unit: str, beside: str, kept: str) -> Script:
+def exchange(place: Place, beside: str, kept: str) -> Script:
     """Let the copy take the live server's place, whose directory is kept; prints times for `seconds_away`."""
-    return _exchange(EXCHANGE, cluster, unit, beside, kept)
+    return _exchange(EXCHANGE, place, beside, kept)
 
 
-def exchange_back(cluster: Cluster, unit: str, beside: str, kept: str) -> Script:
+def exchange_back(place: Place, beside: str, kept: str) -> Script:
     """Take `exchange` back, wherever it was interrupted; the copy is beside again, and stopped."""
-    return _exchange(EXCHANGE_BACK, cluster, unit, beside, kept)
+    return _exchange(EXCHANGE_BACK, place, beside, kept)
 
 
 def seconds_away(text: str) -> float:
@@ -286,23 +305,13 @@ def seconds_away(text: str) -> float:
     return float(ended) - float(began)
 
 
-def copy_directory(cluster: Cluster, run: str) -> str:
-    """Where a run has its copy of the server."""
-    return f"{cluster.data_directory}.restore-{run}"
-
-
-def kept_directory(cluster: Cluster, run: str) -> str:
-    """Where the former server's directory is kept after that run's exchange."""
-    return f"{cluster.data_directory}.before-{run}"
-
-
-def _exchange(body: str, cluster: Cluster, unit: str, beside: str, kept: str) -> Script:
+def _exchange(body: str, place: Place, beside: str, kept: str) -> Script:
     text = bind(
         AS_POSTGRES + SERVICE + body,
-        bin=_programs(cluster),
-        port=cluster.port,
-        unit=unit,
-        live=cluster.data_directory,
+        bin=_programs(place.version),
+        port=place.port,
+        unit=place.unit,
+        live=place.data_directory,
         beside=beside,
         kept=kept,
         patience=PATIENCE,
@@ -310,8 +319,8 @@ def _exchange(body: str, cluster: Cluster, unit: str, beside: str, kept: str) ->
     return Script(text, RESTART_LIMIT, mutates=True)
 
 
-def _programs(cluster: Cluster) -> str:
-    return f"/usr/lib/postgresql/{cluster.version}/bin"
+def _programs(version: int) -> str:
+    return f"/usr/lib/postgresql/{version}/bin"
 
 
 def _history(text: str) -> dict[int, int]:

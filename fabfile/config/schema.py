@@ -206,11 +206,11 @@ class BuildSettings(Section):
 
 
 class RepositorySettings(Section):
-    """pgBackRest's encrypted repository, below `backup.prefix` in the same bucket; read by `backup.pitr-setup` alone."""
+    """pgBackRest's encrypted repository below `backup.prefix`; `backup.pitr-setup` alone reads its secrets."""
 
     access_key: Sourced = "env:AWS_ACCESS_KEY_ID"
     """The S3 key that the database's host uses: `env:NAME` or `file:PATH`."""
-    secret_key: Sourced = "env:AWS_SECRET_ACCESS_KEY"
+    secret_key: Sourced = "env:AWS_SECRET_ACCESS_KEY"  # noqa: S105 - where it comes from
     """The secret of that key."""
     passphrase: Sourced
     """What everything in the repository is encrypted with; without it nothing can be restored, so keep it elsewhere."""

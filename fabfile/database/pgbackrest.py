@@ -15,11 +15,11 @@ from fabfile.commands.cluster import Restored
 from fabfile.config.schema import BackupSettings, DatabaseSettings, Environment
 from fabfile.config.sources import RepositorySecrets
 from fabfile.errors import BadInput, DatabaseError, RemoteError
-from fabfile.model.cluster import Base, Cluster
+from fabfile.model.cluster import Base, Cluster, Place
 from fabfile.model.recovery_point import PhysicalBackup, utc
 from fabfile.model.script import Script
 from fabfile.planning.archiving import FileChange, Preparation, prepare, refuse_unfit
-from fabfile.planning.point_in_time import base_for, next_kind
+from fabfile.planning.point_in_time import archiving_problem, base_for, next_kind
 from fabfile.remote.port import Host
 from fabfile.rendering import render_pgbackrest, repository_secrets
 
@@ -41,9 +41,11 @@ class Copy:
 
 
 class PgBackRest:
-    """A `Physical`: one environment's server on the host `database.via`."""
+    """A `Physical`: one environment's server on the host `database.via`; `endpoint` gives the URL of the store."""
 
-    def __init__(self, environment: Environment, name: str, endpoint: str | None, host: Host, templates: Path) -> None:
+    def __init__(
+        self, environment: Environment, name: str, endpoint: Callable[[], str | None], host: Host, templates: Path
+    ) -> None:
         assert environment.database
         assert environment.backup
         self.stanza = environment.app
@@ -55,6 +57,11 @@ class PgBackRest:
     def look(self) -> Cluster:
         """The server now. Raises RemoteError where it does not answer, is a standby, or we may not act as postgres."""
         return self._read(clusters.look(self._database.port), clusters.parse)
+
+    def place(self) -> Place:
+        """Where the server is, whether it runs or not. Raises RemoteError where there is none with that port."""
+        port = self._database.port
+        return self._read(clusters.locate(port), lambda text: clusters.parse_place(text, port))
 
     def bases(self, cluster: Cluster) -> tuple[Base, ...]:
         """The physical backups in the repository, oldest first."""
@@ -90,8 +97,12 @@ class PgBackRest:
 
     def restart(self, cluster: Cluster) -> float:
         """Restart the server; the seconds in which it did not answer."""
-        assert cluster.unit
-        return self._read(clusters.restart(cluster.port, cluster.unit), clusters.seconds_away)
+        assert cluster.place
+        return self._read(clusters.restart(cluster.place), clusters.seconds_away)
+
+    def problem(self, cluster: Cluster) -> str | None:
+        """See `planning.point_in_time.archiving_problem`."""
+        return archiving_problem(cluster.archiver, self._database.archive_timeout)
 
     def check(self, cluster: Cluster) -> None:
         """Have everything committed until now archived. Raises RemoteError unless it is, within a minute."""
@@ -142,27 +153,26 @@ class PgBackRest:
         script = clusters.start_beside(cluster, directory, self._database.name, REPLAY_LIMIT)
         return Copy(directory, base, self._read(script, clusters.parse_restored))
 
-    def drop(self, cluster: Cluster, directory: str) -> None:
+    def drop(self, place: Place, directory: str) -> None:
         """Stop and remove a copy, wherever it was interrupted; an absent one is fine."""
-        self._host.run(clusters.drop_beside(cluster, directory))
+        self._host.run(clusters.drop_beside(place, directory))
 
-    def exchange(self, cluster: Cluster, copy: str, kept: str) -> float:
+    def exchange(self, place: Place, copy: str, kept: str) -> float:
         """Let the copy take the server's place and keep the former directory; the seconds without a server."""
-        assert cluster.unit
-        return self._read(clusters.exchange(cluster, cluster.unit, copy, kept), clusters.seconds_away)
+        return self._read(clusters.exchange(place, copy, kept), clusters.seconds_away)
 
-    def exchange_back(self, cluster: Cluster, copy: str, kept: str) -> None:
+    def exchange_back(self, place: Place, copy: str, kept: str) -> None:
         """Take `exchange` back, wherever it was interrupted."""
-        assert cluster.unit
-        self._host.run(clusters.exchange_back(cluster, cluster.unit, copy, kept))
+        self._host.run(clusters.exchange_back(place, copy, kept))
 
     def _files(self, cluster: Cluster, ca: bytes | None) -> dict[str, bytes | None]:
         folder = pgbackrest.folder(cluster)
         ca_path = f"{folder}/ca.crt"
-        endpoint = urlsplit(self._endpoint or f"https://s3.{self._backup.region}.amazonaws.com")
+        own_endpoint = self._endpoint()
+        endpoint = urlsplit(own_endpoint or f"https://s3.{self._backup.region}.amazonaws.com")
         if endpoint.scheme != "https":
-            raise BadInput(f"backup.endpoint: {self._endpoint} is not https, and pgBackRest takes no other", HTTPS_HINT)
-        own = bool(self._endpoint) or "." in self._backup.bucket
+            raise BadInput(f"backup.endpoint: {own_endpoint} is not https, and pgBackRest takes no other", HTTPS_HINT)
+        own = bool(own_endpoint) or "." in self._backup.bucket
         assert self._database.repository
         values: dict[str, str | int] = {
             "path": f"/{self._repository}",

@@ -12,6 +12,29 @@ DEBIAN = re.compile(r"/etc/postgresql/(?P<version>[0-9]+)/(?P<name>[A-Za-z0-9_.]
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where one of Debian's clusters is on its host, whether it runs or not."""
+
+    version: int
+    name: str
+    port: int
+    data_directory: str
+
+    @property
+    def unit(self) -> str:
+        """Its systemd unit."""
+        return f"postgresql@{self.version}-{self.name}"
+
+    def copy(self, run: str) -> str:
+        """Where a run has its copy of the server."""
+        return f"{self.data_directory}.restore-{run}"
+
+    def kept(self, run: str) -> str:
+        """Where the former server's directory is kept after that run's exchange."""
+        return f"{self.data_directory}.before-{run}"
+
+
+@dataclass(frozen=True)
 class Archiver:
     """What became of the WAL: `waiting` segments are still to be archived, the last attempt of which may have failed.
 
@@ -52,10 +75,10 @@ class Cluster:
         return self.config_file.rpartition("/")[0]
 
     @property
-    def unit(self) -> str | None:
-        """The systemd unit, for a cluster that Debian's tools made; None for any other."""
+    def place(self) -> Place | None:
+        """Where it is, for a cluster that Debian's tools made; None for any other."""
         match = DEBIAN.fullmatch(self.config_file)
-        return f"postgresql@{match['version']}-{match['name']}" if match else None
+        return Place(int(match["version"]), match["name"], self.port, self.data_directory) if match else None
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,7 @@ class Rollout:
 class Plan:
     """A run over the fleet. `unchanged` names hosts that already are as wanted, `missing` those left out.
 
-    `point` is the number of the backup that a restore goes back to.
+    `point` is the number of the backup that a restore goes back to, `at` the moment (ISO 8601) that the server does.
     """
 
     verb: str
@@ -86,6 +86,7 @@ class Plan:
     migrate: bool = False
     rollout: Rollout = Rollout()
     point: int | None = None
+    at: str | None = None
 
     @property
     def hosts(self) -> tuple[str, ...]:

@@ -42,7 +42,7 @@ class Preparation:
         return not (changed or self.keys != "same" or self.settings or self.restart)
 
     def lines(self) -> Iterator[str]:
-        """What would change, for people; of the secret file only that it does."""
+        """What would change, for people; of the file of keys only that it does."""
         for change in self.files:
             yield from change.lines()
         if self.keys != "same":
@@ -57,7 +57,7 @@ class Preparation:
 def prepare(
     cluster: Cluster,
     files: tuple[FileChange, ...],
-    secret_path: str,
+    keys_path: str,
     keys: Literal["absent", "same", "other"],
     command: str,
     archive_timeout: float,
@@ -84,7 +84,7 @@ def prepare(
 
 def refuse_unfit(cluster: Cluster) -> None:
     """Raise Refused for a server that cannot be restored beside itself and take its own place."""
-    if cluster.unit is None:
+    if cluster.place is None:
         raise Refused(
             f"{cluster.config_file}: PostgreSQL is not configured as Debian's clusters are",
             "pgBackRest is supported for clusters made by pg_createcluster; else use database.engine: dump",

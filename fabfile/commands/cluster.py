@@ -174,6 +174,7 @@ if as_postgres test -d "$beside"; then
     stop_beside
     as_postgres mv -T "$beside" "$live"
     as_postgres sync "${live%/*}"
+    as_postgres rm -f "$beside.log"
 fi
 service start
 answers "$port"

@@ -14,7 +14,7 @@ from fabfile.config.schema import Environment
 from fabfile.database.port import Dump
 from fabfile.errors import BadInput, DatabaseError, RemoteError, StorageError, TurnoutError
 from fabfile.model.paths import Paths
-from fabfile.model.recovery_point import DatabaseFacts, StoredPart
+from fabfile.model.recovery_point import DatabaseFacts, PhysicalBackup, StoredPart
 from fabfile.model.script import Script
 from fabfile.recovery.capture import capture
 from fabfile.recovery.catalogue import Catalogue
@@ -121,6 +121,40 @@ def test_a_full_backup_has_the_database_the_files_of_every_host_and_the_release(
     release = point.part("release")
     assert release and release.sha256 == point.release_digest
     assert scope.catalogue.store.get(release.key) == (Path(scope.paths.releases) / "1.0.0.tar.zst").read_bytes()
+
+
+@dataclass
+class MemoryServer:
+    """A `Physical` whose backups are one object each in the store."""
+
+    scope: Scope
+
+    def backup(self, number: int) -> PhysicalBackup:
+        label = f"20250131-03000{number}F"
+        manifest = f"turnout/_pgbackrest/{label}/backup.manifest"
+        self.scope.catalogue.store.put(manifest, b"label")
+        times = ("2025-01-31T03:00:00Z", "2025-01-31T03:00:09Z")
+        return PhysicalBackup("shop", label, manifest, 5000, "0/28", "0/100", *times)
+
+
+def test_a_server_that_is_backed_up_as_a_whole_is_not_dumped(scope: Scope) -> None:
+    point = capture(replace(scope, physical=MemoryServer(scope)), "full", "manual", RUN)
+    assert [part.name for part in point.objects] == ["files:h1", "files:h2"]
+    assert point.database is None
+    assert point.pgbackrest and point.pgbackrest.label == "20250131-030001F"
+    assert point.size == sum(part.size for part in point.objects) + 5000
+    assert scope.catalogue.points() == (point,)
+
+
+def test_files_alone_take_no_backup_of_the_server(scope: Scope) -> None:
+    assert capture(replace(scope, physical=MemoryServer(scope)), "files", "manual", RUN).pgbackrest is None
+
+
+def test_a_backup_that_pgbackrest_has_expired_is_not_whole(scope: Scope) -> None:
+    point = capture(replace(scope, physical=MemoryServer(scope)), "full", "manual", RUN)
+    assert point.pgbackrest
+    scope.catalogue.store.delete(point.pgbackrest.manifest)
+    assert scope.catalogue.listing().damaged == (1,)
 
 
 def test_kinds_save_what_they_say(scope: Scope) -> None:

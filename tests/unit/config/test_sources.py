@@ -160,9 +160,9 @@ def test_the_repositorys_secrets_are_read_and_not_shown(tmp_path: Path) -> None:
     assert "passphrase" not in str(found).replace("passphrase=", "")
 
 
-@pytest.mark.parametrize("value", [" blank", "blank ", "line\nbreak", "tab\t"])
+@pytest.mark.parametrize("value", [" hush", "hush ", "hush\nhush", "hush\t"])
 def test_a_secret_that_pgbackrest_would_read_otherwise_is_refused(tmp_path: Path, value: str) -> None:
     settings = RepositorySettings(access_key="env:A", secret_key="env:A", passphrase="env:C")
     with pytest.raises(BadInput, match=r"database\.repository\.passphrase") as refused:
         resolve_repository(settings, tmp_path, {"A": "key", "C": value})
-    assert value.strip() not in refused.value.fact
+    assert "hush" not in str(refused.value)

@@ -10,8 +10,8 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from fabfile.commands import cluster as clusters
-from fabfile.commands import pgbackrest
-from fabfile.commands.cluster import Restored
+from fabfile.commands import pgbackrest, server_copy
+from fabfile.commands.server_copy import Restored
 from fabfile.config.schema import BackupSettings, DatabaseSettings, Environment
 from fabfile.config.sources import RepositorySecrets
 from fabfile.errors import BadInput, DatabaseError, RemoteError
@@ -150,20 +150,20 @@ class PgBackRest:
             self.check(cluster)  # a later commit in the archive is what tells the copy that it has got there
         timeline = cluster.timeline
         self._host.run(pgbackrest.restore(cluster, self.stanza, directory, base, at, timeline))
-        script = clusters.start_beside(cluster, directory, self._database.name, REPLAY_LIMIT)
-        return Copy(directory, base, self._read(script, clusters.parse_restored))
+        script = server_copy.start_beside(cluster, directory, self._database.name, REPLAY_LIMIT)
+        return Copy(directory, base, self._read(script, server_copy.parse_restored))
 
     def drop(self, place: Place, directory: str) -> None:
         """Stop and remove a copy, wherever it was interrupted; an absent one is fine."""
-        self._host.run(clusters.drop_beside(place, directory))
+        self._host.run(server_copy.drop_beside(place, directory))
 
     def exchange(self, place: Place, copy: str, kept: str) -> float:
         """Let the copy take the server's place and keep the former directory; the seconds without a server."""
-        return self._read(clusters.exchange(place, copy, kept), clusters.seconds_away)
+        return self._read(server_copy.exchange(place, copy, kept), clusters.seconds_away)
 
     def exchange_back(self, place: Place, copy: str, kept: str) -> None:
         """Take `exchange` back, wherever it was interrupted."""
-        self._host.run(clusters.exchange_back(place, copy, kept))
+        self._host.run(server_copy.exchange_back(place, copy, kept))
 
     def _files(self, cluster: Cluster, ca: bytes | None) -> dict[str, bytes | None]:
         folder = pgbackrest.folder(cluster)

@@ -76,15 +76,20 @@ def test_secrets_are_in_no_script() -> None:
 
 
 def test_the_configuration_is_rendered_with_encryption_and_checked_certificates() -> None:
-    values = {
+    values: dict[str, str | int] = {
         "path": "/t/_pgbackrest/shop/test",
         "bucket": "b",
         "region": "r",
         "endpoint": "s3.example.com",
         "port": 443,
+        "uri_style": "path",
+        "ca_file": "",
+        "keep_full": 4,
+        "stanza": "shop",
+        "data_directory": "/data",
+        "server_port": 5432,
     }
-    more = {"uri_style": "path", "ca_file": "", "keep_full": 4, "stanza": "shop", "data_directory": "/data"}
-    text = render_pgbackrest({**values, **more, "server_port": 5432}, PROJECT / "templates").decode()
+    text = render_pgbackrest(values, PROJECT / "templates").decode()
     lines = text.splitlines()
     assert {"repo1-cipher-type=aes-256-cbc", "repo1-storage-verify-tls=y", "repo1-s3-uri-style=path"} <= set(lines)
     assert "ca-file" not in text

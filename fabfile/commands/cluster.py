@@ -75,10 +75,11 @@ SELECT pg_reload_conf() \\g /dev/null
 """
 
 SERVICE = r"""
-service() {
-    sudo -n systemctl "$1" "$unit" < /dev/null || fail "systemctl $1 $unit failed or is not allowed" \
-        "needed in /etc/sudoers.d: $(id -un) ALL=(root) NOPASSWD: $(command -v systemctl) $1 $unit"
-}
+for verb in start stop restart; do
+    sudo -n -l systemctl "$verb" "$unit" > /dev/null 2>&1 < /dev/null || fail "$(id -un) may not $verb $unit here" \
+        "needed in /etc/sudoers.d: $(id -un) ALL=(root) NOPASSWD: $(command -v systemctl) $verb $unit"
+done
+service() { sudo -n systemctl "$1" "$unit" < /dev/null || fail "systemctl $1 $unit failed" "see: journalctl"; }
 answers() {
     local end=$((SECONDS + patience))
     until as_postgres psql -X -q -A -t -p "$1" -d postgres -c "SELECT 1" > /dev/null 2>&1; do
@@ -140,6 +141,11 @@ def parse(text: str) -> Cluster:
         datetime.fromisoformat(found["now"]),
         archiver,
     )
+
+
+def may_serve(place: Place) -> Script:
+    """Fail with the line that sudoers lacks, unless we may start, stop and restart this server."""
+    return Script(bind(AS_POSTGRES + SERVICE, unit=place.unit, patience=PATIENCE), LOOK_LIMIT)
 
 
 def set_archiving(port: int, command: str, timeout: float) -> Script:

@@ -63,6 +63,10 @@ class PgBackRest:
         port = self._database.port
         return self._read(clusters.locate(port), lambda text: clusters.parse_place(text, port))
 
+    def require_rights(self, place: Place) -> None:
+        """Raise RemoteError, with what sudoers lacks, unless this server may be started and stopped by us."""
+        self._host.run(clusters.may_serve(place))
+
     def bases(self, cluster: Cluster) -> tuple[Base, ...]:
         """The physical backups in the repository, oldest first."""
         return self._read(pgbackrest.info(cluster, self.stanza), pgbackrest.parse_info)
@@ -70,6 +74,7 @@ class PgBackRest:
     def preparation(self, cluster: Cluster, secrets: RepositorySecrets, ca: bytes | None) -> Preparation:
         """What `set_up` would change; raises Refused where it cannot be done."""
         refuse_unfit(cluster)
+        self.require_rights(self.place())
         wanted = self._files(cluster, ca)
         secret_path, secret = self._secret(cluster, secrets)
         script = pgbackrest.stand(tuple(wanted), secret_path, secret)

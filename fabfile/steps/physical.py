@@ -20,6 +20,7 @@ def copy(engine: PgBackRest, target: Target, backup: PhysicalBackup | None) -> O
 
     def work(run: Run) -> None:
         cluster, place = engine.look(), engine.place()
+        engine.require_rights(place)
         engine.drop(place, place.copy(target.run))
         if backup:
             base = engine.base_of(cluster, backup)

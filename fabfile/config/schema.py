@@ -240,6 +240,7 @@ class DatabaseSettings(Section):
     full_every: Duration = 604800.0
     """With `pgbackrest`: how old the last full backup gets before the next one is full, and not only the difference."""
     repository: RepositorySettings | None = None
+    """With `pgbackrest`: its encrypted repository in the bucket of `backup`."""
 
 
 class BackupSettings(Section):

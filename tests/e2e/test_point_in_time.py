@@ -188,7 +188,8 @@ def test_archiving_that_fails_is_noticed_and_mended_by_a_new_set_up(project: Pro
     project.inv("backup")
     conf = "/etc/postgresql/15/main/pgbackrest/pgbackrest.conf"
     project.lab.execute("db", "mv", conf, f"{conf}.lost")
-    sql(project, "select pg_current_xact_id(); select pg_switch_wal()")
+    sql(project, "insert into journey values (6)")
+    sql(project, "select pg_switch_wal()")  # not in one transaction: it would switch before the commit
     deadline = time.monotonic() + 60
     while "archiving WAL fails" not in project.inv("status").err:
         assert time.monotonic() < deadline

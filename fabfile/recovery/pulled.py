@@ -23,6 +23,7 @@ from fabfile.recovery.integrity import Checked
 from fabfile.recovery.scope import Scope
 from fabfile.remote.local import LocalHost
 from fabfile.remote.port import Host
+from fabfile.storage.directory import flush_folder
 
 README = """\
 Backup {number} of {app} in {environment}, taken {created_at} (UTC){release}.
@@ -69,7 +70,7 @@ def pull(scope: Scope, point: RecoveryPoint, parent: Path, as_sql: bool) -> Path
         try:
             _fill(scope, point, partial, as_sql)
             partial.rename(target)
-            _flush(parent)
+            flush_folder(parent)
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
             raise
@@ -113,7 +114,7 @@ def _fill(scope: Scope, point: RecoveryPoint, folder: Path, as_sql: bool) -> Non
     text = _readme(point, archive if packed else "", dump if part else "", as_sql)
     sums["README"] = _write(folder / "README", [text.encode()])
     _write(folder / "SHA256SUMS", ["".join(f"{digest}  {name}\n" for name, digest in sums.items()).encode()])
-    _flush(folder)
+    flush_folder(folder)
 
 
 def _converter(scope: Scope, point: RecoveryPoint) -> Host:
@@ -234,14 +235,6 @@ def _write(path: Path, chunks: Iterable[bytes]) -> str:
         for chunk in chunks:
             file.write(chunk)
     return file.digest
-
-
-def _flush(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 @contextmanager

@@ -122,7 +122,7 @@ class DirectoryStore:
             partial.replace(target)
         folder = target.parent
         while folder.is_relative_to(self._folder):  # a new folder is durable once its parent is
-            _flush(folder)
+            flush_folder(folder)
             folder = folder.parent
 
 
@@ -163,7 +163,8 @@ def _explained(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _flush(folder: Path) -> None:
+def flush_folder(folder: Path) -> None:
+    """Bring what was made, renamed or removed in a folder to the disk."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)

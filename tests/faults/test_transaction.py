@@ -9,6 +9,7 @@ import pytest
 from tests.e2e.project import Project
 from tests.faults.fault import Fault, all_faults
 from tests.faults.stage import Seen, Stage, Watched, wait_until
+from tests.injection import chosen
 from tests.seed_option import SEED
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(400)]
@@ -24,9 +25,8 @@ DOWN = ("power", "cable", "nginx", "pm2")
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "fault" in metafunc.fixturenames:
-        faults = all_faults(metafunc.config.stash[SEED])
-        wanted = metafunc.config.getoption("--faults")
-        metafunc.parametrize("fault", faults[: wanted or None], ids=str)
+        faults = chosen(metafunc.config, all_faults(metafunc.config.stash[SEED]))
+        metafunc.parametrize("fault", faults, ids=str)
 
 
 @pytest.fixture(scope="session")

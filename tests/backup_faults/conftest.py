@@ -13,7 +13,7 @@ import pytest
 from fabfile.lab.lab import Lab
 from tests.backup_faults.faulty_proxy import Faults, Proxy
 from tests.e2e.project import LIMIT, Project
-from tests.injection import COUNTED
+from tests.sampling import COUNTED
 
 BACKUP = {"bucket": "backups", "prefix": "faults", "endpoint": "env:S3_ENDPOINT", "max_size": "50000MiB"}
 

@@ -14,7 +14,7 @@ from tests.e2e.stored import everywhere, note, sql, upload
 from tests.faults.fault import Fault
 from tests.faults.stage import Stage
 from tests.faults.test_transaction import QUICK, end
-from tests.injection import COUNTED, chosen
+from tests.sampling import COUNTED
 from tests.seed_option import SEED
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(400)]
@@ -56,7 +56,7 @@ def all_restores(seed: int) -> list[Restoring]:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "restoring" in metafunc.fixturenames:
-        found = chosen(metafunc.config, all_restores(metafunc.config.stash[SEED]))
+        found = all_restores(metafunc.config.stash[SEED])
         metafunc.parametrize("restoring", found, ids=str)
 
 

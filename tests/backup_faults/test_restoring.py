@@ -15,7 +15,6 @@ import pytest
 
 from tests.backup_faults.conftest import BACKUP, Bench
 from tests.e2e.stored import sql, state, upload
-from tests.injection import chosen
 from tests.seed_option import SEED
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(400)]
@@ -48,7 +47,7 @@ def all_faults(seed: int) -> list[Fault]:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "fault" in metafunc.fixturenames:
-        metafunc.parametrize("fault", chosen(metafunc.config, all_faults(metafunc.config.stash[SEED])), ids=str)
+        metafunc.parametrize("fault", all_faults(metafunc.config.stash[SEED]), ids=str)
 
 
 @pytest.fixture

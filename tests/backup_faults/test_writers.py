@@ -12,12 +12,10 @@ from psycopg.conninfo import make_conninfo
 
 from tests.backup_faults.conftest import Bench
 from tests.e2e.stored import everywhere, sql
-from tests.injection import chosen
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(400)]
 
 WRITERS = 4
-TURNS = range(1, 6)
 
 
 class Writers:
@@ -55,11 +53,7 @@ class Writers:
                 self._stop.wait(0.01)
 
 
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "turn" in metafunc.fixturenames:
-        metafunc.parametrize("turn", chosen(metafunc.config, TURNS))
-
-
+@pytest.mark.parametrize("turn", range(1, 6))
 def test_a_restore_and_its_undo_keep_every_row_that_was_written_meanwhile(bench: Bench, turn: int) -> None:
     project = bench.project
     sql(project, "create table written (number bigint primary key); alter table written owner to app")

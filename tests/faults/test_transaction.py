@@ -9,7 +9,6 @@ import pytest
 from tests.e2e.project import Project
 from tests.faults.fault import Fault, all_faults
 from tests.faults.stage import Seen, Stage, Watched, wait_until
-from tests.injection import chosen
 from tests.seed_option import SEED
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(400)]
@@ -25,7 +24,7 @@ DOWN = ("power", "cable", "nginx", "pm2")
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "fault" in metafunc.fixturenames:
-        faults = chosen(metafunc.config, all_faults(metafunc.config.stash[SEED]))
+        faults = all_faults(metafunc.config.stash[SEED])
         metafunc.parametrize("fault", faults, ids=str)
 
 

@@ -1,24 +1,36 @@
-"""How many faults are injected, and what a suite of faults says of them at the end."""
+"""A sample of a long suite, another one with each seed, and what the suites of faults say of themselves at the end."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TypeVar
+import random
+from collections import defaultdict
+from collections.abc import Iterable
 
 import pytest
 
-T = TypeVar("T")
+from tests.seed_option import SEED
+
 COUNTED = ("bad backups listed", "rows lost")
 """What the faults of `tests/backup_faults` count, each in a property of its test."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--faults", type=int, default=0, help="inject only so many of each list of faults (0: all)")
+    parser.addoption("--cases", type=int, default=0, help="at most so many of each test's parameters (0: all)")
+    parser.addoption("--one-in", type=int, default=1, help="one test of so many (1: all)")
 
 
-def chosen(config: pytest.Config, faults: Sequence[T]) -> Sequence[T]:
-    """As many of these faults, which are in a random order, as this run is to inject."""
-    return faults[: config.getoption("--faults") or None]
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    cases, one_in = config.getoption("--cases"), config.getoption("--one-in")
+    tests = defaultdict[str, list[pytest.Item]](list)
+    for item in items:
+        tests[item.nodeid.partition("[")[0]].append(item)
+    kept = set[pytest.Item]()
+    for name, found in tests.items():
+        chance = random.Random(f"{config.stash[SEED]} {name}")
+        if chance.random() < 1 / one_in:
+            kept.update(chance.sample(found, min(cases or len(found), len(found))))
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = [item for item in items if item in kept]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -43,11 +43,20 @@ class Subnet:
 
     def mac(self, node: str) -> str:
         """Fixed, as a real card's is: with a new one the neighbours' ARP caches hide a rebooted host for ~20 s."""
-        return "02:4c:" + ":".join(f"{int(part):02x}" for part in self.address(node).split("."))
+        return _mac(self.address(node))
+
+    @property
+    def gateway_mac(self) -> str:
+        """Fixed, too: a bridge has the lowest of its cards', another one whenever a machine comes or goes."""
+        return _mac(self.gateway)
 
     def hosts_file(self, nodes: tuple[str, ...]) -> tuple[str, ...]:
         """`name:address` for each node, as container engines take them."""
         return tuple(f"{node}:{self.address(node)}" for node in nodes)
+
+
+def _mac(address: str) -> str:
+    return "02:4c:" + ":".join(f"{int(part):02x}" for part in address.split("."))
 
 
 def lab_name(name: str) -> str:

@@ -35,7 +35,7 @@ def claim(lab: str) -> Subnet:
         if Path("/sys/class/net", subnet.bridge).exists() or _used_elsewhere(subnet):
             continue
         try:
-            run("ip", "link", "add", subnet.bridge, "type", "bridge")
+            run("ip", "link", "add", subnet.bridge, "address", subnet.gateway_mac, "type", "bridge")
         except TurnoutError:
             if not Path("/sys/class/net", subnet.bridge).exists():
                 raise

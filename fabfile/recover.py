@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fabfile.deploy import summary
-from fabfile.engine.events import Emit, Event, StepDone
+from fabfile.engine.events import Counted, Emit, Event, StepDone
 from fabfile.errors import FleetError, TurnoutError, Unreachable
 from fabfile.planning import disaster
+from fabfile.planning.recovery_report import Outcome, outcome_document, outcome_lines
 from fabfile.planning.unfinished import refuse_if_unfinished
 from fabfile.restore import closing
 from fabfile.ui.reporter import Reporter
@@ -37,10 +38,11 @@ SERVED = "unfreeze"
 
 @dataclass
 class Stopwatch:
-    """Hears of the events of a run: the seconds of each step, and when users were served first."""
+    """Hears of the events of a run: the seconds of each step, the rows restored, and when users were served first."""
 
     tell: Emit
     phases: dict[str, float] = field(default_factory=dict)
+    rows: Mapping[str, int] | None = None
     served: float = 0.0
 
     def __call__(self, event: Event) -> None:
@@ -48,6 +50,8 @@ class Stopwatch:
             self.phases[event.step] = event.seconds
             if event.step == SERVED:
                 self.served = time.monotonic()
+        elif isinstance(event, Counted):
+            self.rows = event.tables
         self.tell(event)
 
 
@@ -89,7 +93,7 @@ def recover(
             target = _target(session, _fit(session, point, names), archive, restore, wall)
             watch = Stopwatch(run.emit)
             session.carry_out(steps(session, target), closing(target), replace(run, emit=watch), target)
-        _report(session, target, point, watch.served - begun, watch.phases)
+        _report(session, target, point, watch.served - begun, watch)
 
 
 def steps(session: Session, target: Target) -> list[Step]:
@@ -129,7 +133,7 @@ def answer(session: Session, target: Target) -> None:
     assert restore
     point = session.recovery.catalogue.find(str(restore.point))
     waited = datetime.now(UTC) - datetime.fromisoformat(target.began)
-    _report(session, target, point, waited.total_seconds(), {})
+    _report(session, target, point, waited.total_seconds(), Stopwatch(session.reporter.emit))
 
 
 def _hosts(session: Session, text: str | None) -> tuple[str, ...]:
@@ -220,18 +224,18 @@ def _preview(session: Session, target: Target, point: RecoveryPoint, points: tup
     ]
 
 
-def _report(session: Session, target: Target, point: RecoveryPoint, rto: float, phases: Mapping[str, float]) -> None:
+def _report(session: Session, target: Target, point: RecoveryPoint, rto: float, watch: Stopwatch) -> None:
     age = datetime.fromisoformat(target.began) - datetime.fromisoformat(point.created_at)
-    outcome = disaster.Outcome(rto, max(0.0, age.total_seconds()), phases)
+    outcome = Outcome(rto, max(0.0, age.total_seconds()), watch.phases, watch.rows)
     session.reporter.answer(
         "\n".join(
             [
                 f"{session.name} serves {target.plan.release}, rebuilt from backup {point.number} on "
                 f"{', '.join(target.plan.hosts)}",
-                *disaster.outcome_lines(point, outcome),
+                *outcome_lines(point, outcome),
                 f"now: let users' names lead to these machines; inv backup.schedule --env={session.name}; "
                 "inv backup.drop-old drops the empty places that were put aside",
             ]
         ),
-        {**summary(target), **disaster.outcome_document(point, outcome)},
+        {**summary(target), **outcome_document(point, outcome)},
     )

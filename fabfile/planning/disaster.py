@@ -1,4 +1,4 @@
-"""From the bucket to new machines: which backup, onto which of them, what stands in the way, and what it cost."""
+"""From the bucket to new machines: which backup, onto which of them, and what stands in the way."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fabfile.model.observed import Observed
 from fabfile.model.recovery_point import DATABASE, FILES, RELEASE, DatabaseFacts, RecoveryPoint
 from fabfile.planning.preflight import HEADROOM, host_problems
 from fabfile.planning.restorable import what_is_missing
-from fabfile.planning.restore_preview import TABLES, aligned, since, span
+from fabfile.planning.restore_preview import since
 
 HOST_NAME: TypeAdapter[str] = TypeAdapter(HostName)
 
@@ -27,16 +27,6 @@ class Asked:
 
     hosts: tuple[str, ...]
     addresses: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a recovery came to: seconds from its command until users were served (RTO), seconds from its backup's
-    snapshot to its command (RPO), and the seconds of each step that this process did."""
-
-    rto: float
-    rpo: float
-    phases: Mapping[str, float]
 
 
 def lacking(point: RecoveryPoint, has_database: bool) -> tuple[str, ...]:
@@ -214,35 +204,6 @@ def preview(
     if unplaced := [host for host in held if host not in hosts]:
         lines.append(f"the shared files of {', '.join(unplaced)} go nowhere: inv backup.pull {point.number} has them")
     return lines
-
-
-def outcome_lines(point: RecoveryPoint, outcome: Outcome) -> list[str]:
-    """The report for people."""
-    lines = [
-        f"RTO {outcome.rto:.1f} s from the command until users were served",
-        f"RPO {span(outcome.rpo)}: everything written since {point.created_at} is lost",
-        *(f"  {step.ljust(12)} {seconds:8.1f} s" for step, seconds in outcome.phases.items()),
-    ]
-    if point.database and (tables := point.database.tables):
-        shown = sorted(tables, key=lambda table: (-tables[table], table))[:TABLES]
-        rows = [("table", "in the backup", "restored"), *((name, *[str(tables[name])] * 2) for name in shown)]
-        rows += [(f"all {len(tables)} tables", *[str(sum(tables.values()))] * 2)]
-        lines += aligned(rows)
-    return lines
-
-
-def outcome_document(point: RecoveryPoint, outcome: Outcome) -> dict[str, object]:
-    """The report as JSON. A run ends only if every table has been counted, and has the rows that the backup has."""
-    tables = point.database.tables if point.database else {}
-    return {
-        "backup": point.number,
-        "created_at": point.created_at,
-        "verified_at": point.verified_at,
-        "rto_seconds": round(outcome.rto, 3),
-        "rpo_seconds": round(outcome.rpo, 3),
-        "phases": {step: round(seconds, 3) for step, seconds in outcome.phases.items()},
-        "tables": {name: {"backup": rows, "restored": rows} for name, rows in tables.items()},
-    }
 
 
 def _newer(point: RecoveryPoint, points: Sequence[RecoveryPoint], has_database: bool) -> list[str]:

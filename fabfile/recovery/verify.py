@@ -113,10 +113,19 @@ def restore_into(scope: Scope, point: RecoveryPoint, name: str, problems: list[s
     return len(problems) == before
 
 
-def examine(point: RecoveryPoint, database: Database, settings: DatabaseSettings, name: str) -> list[str]:
-    """What is wrong with a restored database: rows and extensions that differ, questions that it answers wrongly."""
+def examine(
+    point: RecoveryPoint,
+    database: Database,
+    settings: DatabaseSettings,
+    name: str,
+    restored: DatabaseFacts | None = None,
+) -> list[str]:
+    """What is wrong with a restored database: rows and extensions that differ, questions that it answers wrongly.
+
+    `restored` are its facts, where they are known already.
+    """
     assert point.database
-    problems = differences(point.database, database.describe(name))
+    problems = differences(point.database, restored or database.describe(name))
     for query in settings.smoke:
         if why := database.objection(name, query, settings.smoke_timeout):
             problems.append(f"database.smoke: {query}: {why}")

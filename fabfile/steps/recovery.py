@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from fabfile.commands import shared_files
 from fabfile.database.port import Database
-from fabfile.engine.events import Note
+from fabfile.engine.events import Counted, Note
 from fabfile.engine.run import Run
 from fabfile.engine.step import HostStep, OperatorStep
 from fabfile.errors import DatabaseError, StorageError
@@ -103,10 +103,12 @@ def load_database(scope: Scope, target: Target) -> OperatorStep:
         database.drop(beside)
         database.create_beside(beside, database.live)
         restore.load_database(scope, point, beside)
-        if wrong := verify.examine(point, database, settings, beside):
+        restored = database.describe(beside)
+        if wrong := verify.examine(point, database, settings, beside, restored):
             raise DatabaseError(
                 f"backup {number} is not what it should be once restored", "choose another: inv backup.list", wrong[:20]
             )
+        run.emit(Counted(restored.tables))
 
     title = f"restore the database of backup {number} beside the live one"
     return OperatorStep("load-db", title, _hosts(target), work, lambda run: database.drop(beside))

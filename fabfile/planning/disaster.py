@@ -120,6 +120,7 @@ def refuse_if_moved(asked: Asked, environment: Environment, name: str, lines: Ma
         [
             f"hosts/{name}.yml:{lines[host]}: hosts.{host}.address: {address} "
             f"(now {environment.hosts[host].address or host})"
+            + (f"; its internal as well (now {internal})" if (internal := environment.hosts[host].internal) else "")
             for host, address in asked.addresses.items()
         ],
     )
@@ -196,7 +197,10 @@ def preview(
         f"release: {point.release} onto {', '.join(hosts)}",
     ]
     if settings and point.database:
-        made = f"is made: owner {point.database.owner}, {point.database.encoding}, the server's own locale"
+        made = (
+            f"is made: owner {point.database.owner}, {point.database.encoding}, the server's own locale; "
+            "settings and grants of the database itself (ALTER DATABASE) are in no backup"
+        )
         lines.append(f"database {settings.name} {'is there and empty' if exists else made}")
     if gone := [host for host in environment.run_hosts if host not in hosts]:
         lines.append(f"left out: {', '.join(gone)}; later: inv deploy.catch-up")

@@ -50,7 +50,7 @@ def _rows(point: RecoveryPoint, counted: Mapping[str, int] | None) -> list[str]:
         return []
     saved = point.database.tables
     if counted is None:
-        return [f"the rows of {len(saved)} tables were counted, and as in the backup, before the interruption"]
+        return [f"the rows of {len(saved)} tables were counted when they were restored, and as in the backup"]
     shown = sorted(saved, key=lambda table: (-saved[table], table))[:TABLES]
     rows = [("table", "in the backup", "restored")]
     rows += [(table, str(saved[table]), str(counted.get(table, 0))) for table in shown]

@@ -38,7 +38,7 @@ def test_a_program_reads_the_same() -> None:
 def test_rows_that_another_process_counted_are_not_made_up() -> None:
     resumed = replace(OUTCOME, phases={}, rows=None)
     assert outcome_lines(point(7), resumed)[-1] == (
-        "the rows of 1 tables were counted, and as in the backup, before the interruption"
+        "the rows of 1 tables were counted when they were restored, and as in the backup"
     )
     assert outcome_document(point(7), resumed)["tables"] == {"public.items": {"backup": 3, "restored": None}}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hypothesis
 
-pytest_plugins = ["tests.lab_fixture", "tests.seed_option"]
+pytest_plugins = ["tests.lab_fixture", "tests.seed_option", "tests.sampling"]
 
 # How long an example takes says more about what else the machine does than about the code.
 hypothesis.settings.register_profile("turnout", deadline=None)

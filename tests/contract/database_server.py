@@ -88,6 +88,17 @@ class Server:
         )
         return str(self.ask(name, query)[0][0])
 
+    def properties(self, name: str) -> list[tuple[object, ...]]:
+        """What belongs to a database and not to its content, its name apart."""
+        query: LiteralString = """
+        SELECT datdba, encoding, datlocprovider, datcollate, datctype, daticulocale, datconnlimit, dattablespace,
+            (SELECT array_agg(a::text ORDER BY a::text) FROM unnest(datacl) a), shobj_description(d.oid, 'pg_database'),
+            (SELECT array_agg(setrole || ': ' || setconfig::text ORDER BY setrole) FROM pg_db_role_setting
+                WHERE setdatabase = d.oid)
+        FROM pg_database d WHERE datname = %s
+        """
+        return self.ask("postgres", query, name)
+
     def left_behind(self) -> str:
         """What scripts have left in the temporary folders of the host beside the server."""
         return self.lab.execute("db", "find", "/tmp", "/var/tmp", "-maxdepth", "1", "-name", ".turnout*").strip()

@@ -14,6 +14,16 @@ def sql(project: Project, statement: str, database: str = "app") -> str:
     return project.lab.execute("db", *words, user="postgres").strip()
 
 
+def everywhere(project: Project, query: str) -> set[str]:
+    """The lines that the live database answers and those that were live before, which let nobody in but for this."""
+    lines = set(sql(project, query).split())
+    for name in sql(project, "select datname from pg_database where datname like 'app_before_%'").split():
+        sql(project, f'alter database "{name}" allow_connections true', "postgres")
+        lines |= set(sql(project, query, name).split())
+        sql(project, f'alter database "{name}" allow_connections false', "postgres")
+    return lines
+
+
 def upload(project: Project, text: str) -> None:
     """What users left on each host."""
     for host in project.lab.hosts:

@@ -28,7 +28,7 @@ def test_no_identical_release_is_taken_back(
     with Crowd([project.lab.address(host) for host in project.lab.hosts]) as crowd:
         for turn in range(deploys):
             release = project.build(f"2.0.{turn}", **NOISY)
-            done = project.inv("deploy", f"--release={release}", "--canary=20,60", "--step=5s", "--json")
+            done = project.inv("deploy", f"--release={release}", "--canary=20,60,100", "--step=5s", "--json")
             events = [json.loads(line) for line in done.out.splitlines()]
             outcomes += [event["verdict"]["outcome"] for event in events if event.get("event") == "judged"]
     with capsys.disabled():

@@ -17,7 +17,7 @@ from moto.server import ThreadedMotoServer
 from fabfile.errors import StorageError
 from fabfile.storage.port import AlreadyExists, NoConnection
 from fabfile.storage.s3 import S3Store
-from tests.faults.faulty_proxy import Faults, Proxy
+from tests.backup_faults.faulty_proxy import Faults, Proxy
 
 REGION = "us-east-1"
 PART = 5 << 20

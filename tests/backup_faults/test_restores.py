@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import pytest
 
 from tests.e2e.project import Project
-from tests.e2e.stored import note, sql, upload
+from tests.e2e.stored import everywhere, note, sql, upload
 from tests.faults.fault import Fault
 from tests.faults.stage import Stage
 from tests.faults.test_transaction import QUICK, end
+from tests.sampling import COUNTED
 from tests.seed_option import SEED
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(400)]
@@ -20,6 +23,10 @@ LOADED = ("begin", "load-db", "load-files", "unpack", "place", "backup", "freeze
 WHOLE = (*LOADED, "start", "prove", "switch", "confirm", "seal", "unfreeze", "record", "tidy")
 HALF = ("begin", "load-db", "freeze", "quiesce", "swap-db", "start", "seal", "unfreeze", "record")
 UNDO = ("begin", "freeze", "quiesce", "swap-db", "swap-files", "start", "switch", "seal", "unfreeze", "record")
+
+
+Seen: TypeAlias = tuple[list[str], set[str], set[str]]
+"""Rows, what the files say, and the releases that answer."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +41,14 @@ class Restoring:
 
 
 def all_restores(seed: int) -> list[Restoring]:
-    """The operator's machine dies before and after each step; either ending, in a random order."""
+    """The operator's machine dies before and after each step; the run is resumed and aborted in turn."""
+    events: tuple[Literal["step-started", "step-done"], ...] = ("step-started", "step-done")
+    steps = [
+        (what, step) for what, all_of_it in (("whole", WHOLE), ("half", HALF), ("undo", UNDO)) for step in all_of_it
+    ]
     found = [
-        Restoring(what, Fault("operator", "rollback", step, event, ending=ending))
-        for what, steps in (("whole", WHOLE), ("half", HALF), ("undo", UNDO))
-        for step in steps
-        for event in ("step-started", "step-done")
-        for ending in ("resume", "abort")
+        Restoring(what, Fault("operator", "rollback", step, event, ending="resume" if number % 2 else "abort"))
+        for number, ((what, step), event) in enumerate(itertools.product(steps, events), seed % 2)
     ]
     random.Random(seed).shuffle(found)
     return found
@@ -48,8 +56,7 @@ def all_restores(seed: int) -> list[Restoring]:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "restoring" in metafunc.fixturenames:
-        wanted = metafunc.config.getoption("--faults")
-        found = all_restores(metafunc.config.stash[SEED])[: wanted or None]
+        found = all_restores(metafunc.config.stash[SEED])
         metafunc.parametrize("restoring", found, ids=str)
 
 
@@ -79,42 +86,48 @@ def moved_on(stage: Stage) -> None:
     upload(project, "new")
 
 
-def seen(stage: Stage) -> tuple[object, ...]:
-    """Rows, what the files say, the releases that answer, and the databases there are."""
+def seen(stage: Stage) -> Seen:
     project = stage.project
     notes = {note(project, host).removesuffix(f"-{host}") for host in project.lab.hosts}
     answers = {stage.answer(host) for host in project.lab.hosts}
-    beside = sql(project, "select datname, datallowconn from pg_database where datname like 'app_%' order by 1").split()
-    return sql(project, "select * from journey order by 1").split(), notes, answers, beside
+    return sql(project, "select * from journey order by 1").split(), notes, answers
 
 
-def test_a_restore_that_is_interrupted_is_whole_or_nothing(stage: Stage, saved: int, restoring: Restoring) -> None:
+def beside(project: Project) -> list[str]:
+    """The databases beside the live one, and whether they let anybody in."""
+    return sql(project, "select datname, datallowconn from pg_database where datname like 'app_%' order by 1").split()
+
+
+def test_a_restore_that_is_interrupted_is_whole_or_nothing(
+    stage: Stage, saved: int, restoring: Restoring, request: pytest.FixtureRequest
+) -> None:
     project, fault = stage.project, restoring.fault
     moved_on(stage)
     words = ["rollback", f"--backup={saved}", "--yes"]
-    wanted: tuple[object, ...] = (["1", "2"], {"old"}, {stage.releases[0]})
+    wanted: Seen = (["1", "2"], {"old"}, {stage.releases[0]})
     if restoring.what == "half":
         words.append("--db-only")
         wanted = (["1", "2"], {"new"}, {stage.releases[1]})
     if restoring.what == "undo":
         project.inv(*words)
         words, wanted = ["rollback", "--undo", "--yes"], (["3"], {"new"}, {stage.releases[1]})
-    before, picture = seen(stage), stage.look().picture
+    before, databases, picture = seen(stage), beside(project), stage.look().picture
     stage.run(tuple(words), fault)
     found = stage.look()
     undone = end(stage, fault, found, "") if found.unfinished else seen(stage)[0] != wanted[0]
     after = stage.look()
     assert not after.unfinished
     stage.no_step_had_an_old_token()
+    lost = {*before[0], *([] if undone else wanted[0])} - everywhere(project, "select * from journey")
+    request.node.user_properties += [(COUNTED[1], len(lost))]
+    assert lost == set()
     if undone:
-        assert seen(stage) == before
-        assert after.picture == picture
+        assert (seen(stage), beside(project), after.picture) == (before, databases, picture)
         return
-    rows, notes, answers, beside = seen(stage)
-    assert (rows, notes, answers) == wanted
-    assert isinstance(beside, list)
-    assert [name.rsplit("|", 1)[1] for name in beside] == ["f"]
-    assert beside[0].startswith("app_before_")
+    assert seen(stage) == wanted
+    (former,) = beside(project)
+    assert former.startswith("app_before_")
+    assert former.endswith("|f")
     for host in project.lab.hosts:
         kept = project.lab.execute(host, "bash", "-c", "cd /var/app/small && ls -d .shared* || true").split()
         assert all(name.startswith(".shared.before-") for name in kept)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import re
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -13,11 +14,12 @@ S3_ERROR = "<Error><Code>{code}</Code><Message>said the proxy</Message></Error>"
 
 @dataclass
 class Trouble:
-    """What happens to the next `times` requests whose `METHOD path?query` matches."""
+    """What happens to the next `times` requests whose `METHOD path?query` matches; `meanwhile` is called first."""
 
     pattern: str
     what: str
     times: int = 1
+    meanwhile: Callable[[], None] = lambda: None
 
 
 @dataclass
@@ -32,14 +34,24 @@ class Faults:
     def add(self, pattern: str, what: str, times: int = 1) -> None:
         self.troubles.append(Trouble(pattern, what, times))
 
+    def at(self, pattern: str, happens: Callable[[], None]) -> None:
+        """Let something happen elsewhere while the next such request is under way, which is forwarded as it is."""
+        self.troubles.append(Trouble(pattern, "", 1, happens))
+
+    def clear(self) -> None:
+        """No trouble is to come, and none was met."""
+        self.troubles.clear()
+        self.met.clear()
+
     def take(self, line: str) -> str:
         with self.lock:
-            for trouble in self.troubles:
-                if trouble.times and re.search(trouble.pattern, line):
-                    trouble.times -= 1
-                    self.met.append(trouble.what)
-                    return trouble.what
-        return ""
+            found = next((one for one in self.troubles if one.times and re.search(one.pattern, line)), None)
+            if found is None:
+                return ""
+            found.times -= 1
+            self.met.append(found.what)
+        found.meanwhile()
+        return found.what
 
 
 class Proxy(ThreadingHTTPServer):

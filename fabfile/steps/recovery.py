@@ -103,8 +103,9 @@ def load_database(scope: Scope, target: Target) -> OperatorStep:
         database.drop(beside)
         database.create_beside(beside, database.live)
         restore.load_database(scope, point, beside)
+        assert point.database, "a backup with a dump has its facts"
         restored = database.describe(beside)
-        if wrong := verify.examine(point, database, settings, beside, restored):
+        if wrong := verify.differences(point.database, restored) + verify.objections(database, settings, beside):
             raise DatabaseError(
                 f"backup {number} is not what it should be once restored", "choose another: inv backup.list", wrong[:20]
             )

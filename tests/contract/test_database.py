@@ -116,12 +116,12 @@ def test_a_database_is_made_from_nothing_once_and_empty(server: Server) -> None:
     server.ask("postgres", "CREATE DATABASE {other} OWNER app TEMPLATE template0", other=server.kept)
     for _ in range(2):
         server.database.create(server.new, "app", "UTF8")
-    assert properties(server, server.new) == properties(server, server.kept)
+    assert server.properties(server.new) == server.properties(server.kept)
     assert server.database.describe(server.new).tables == {}
     server.fill(server.new)
     server.database.create(server.new, "turnout", "SQL_ASCII")
     assert server.database.describe(server.new).tables["public.items"] == 1000
-    assert properties(server, server.new) == properties(server, server.kept)
+    assert server.properties(server.new) == server.properties(server.kept)
 
 
 def test_the_space_for_a_database_that_is_not_there_yet_is_known(server: Server) -> None:

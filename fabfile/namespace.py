@@ -15,6 +15,7 @@ from fabfile import (
     lock,
     maintenance,
     pull,
+    recover,
     rollback,
     schedule,
     status,
@@ -27,7 +28,7 @@ from fabfile.lab import tasks as lab
 def namespace() -> Collection:
     """The root collection. Order is alphabetical in `inv --list`, whatever is done here."""
     root = Collection()
-    for task in (build.build, deploy.plan, rollback.rollback, status.status, status.releases):
+    for task in (build.build, deploy.plan, recover.recover, rollback.rollback, status.status, status.releases):
         root.add_task(task)
     deploys = Collection("deploy")
     deploys.add_task(deploy.deploy, default=True)

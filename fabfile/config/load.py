@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from fabfile.config.document import Document, Fault, parse
+from fabfile.config.document import Document, Fault, KeyPath, parse
 from fabfile.config.explain import explain, suggest
 from fabfile.config.schema import Environment
 from fabfile.errors import BadInput
@@ -64,6 +64,11 @@ def load(name: str, project: Path) -> Environment:
             f"{shown} has {count}", "hosts/example.yml explains every key", [f"{shown}:{fault}" for fault in faults]
         )
     return environment
+
+
+def line_of(name: str, project: Path, path: KeyPath) -> int:
+    """The line of `hosts/<name>.yml`, which was loaded before, on which a key stands, or the nearest one above it."""
+    return parse((project / "hosts" / f"{name}.yml").read_text(encoding="utf-8-sig")).line(path)
 
 
 def _validated(document: Document) -> tuple[Environment | None, list[Fault]]:

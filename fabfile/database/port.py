@@ -60,7 +60,11 @@ class Database(Protocol):
         ...
 
     def free_bytes(self) -> int | None:
-        """Bytes free where the live database lies; None where that cannot be known from here."""
+        """Bytes free where the live database lies, or would; None where that cannot be known from here."""
+        ...
+
+    def create(self, name: str, owner: str, encoding: str) -> None:
+        """Make an empty database with the server's own locale; one that is there already is left as it is."""
         ...
 
     def create_beside(self, new: str, like: str) -> None:

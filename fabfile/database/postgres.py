@@ -88,6 +88,12 @@ class Postgres:
             return None
         return disk.parse_free(self._host.run(disk.free(found[0])).stdout)
 
+    def create(self, name: str, owner: str, encoding: str) -> None:
+        """See `Database.create`."""
+        with self._session() as connection:
+            if not _exists(connection, name):
+                connection.execute(statements.create_new(name, owner, encoding))
+
     def create_beside(self, new: str, like: str) -> None:
         """See `Database.create_beside`."""
         with self._session() as connection:

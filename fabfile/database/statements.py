@@ -15,9 +15,10 @@ SIZE = "SELECT pg_database_size(oid) FROM pg_database WHERE datname = %s"
 
 PLACE = """
 SELECT coalesce(nullif(pg_tablespace_location(d.dattablespace), ''), s.setting)
-FROM pg_database d LEFT JOIN pg_settings s ON s.name = 'data_directory' WHERE d.datname = %s
+FROM pg_database d LEFT JOIN pg_settings s ON s.name = 'data_directory' WHERE d.datname IN (%s, 'postgres')
+ORDER BY d.datname = 'postgres' LIMIT 1
 """
-"""Where a database lies; NULL for roles that may not know."""
+"""Where a database lies, or would if there is none of that name; NULL for roles that may not know."""
 
 HOLD = "SELECT pg_try_advisory_lock(hashtextextended({}, 0))"
 
@@ -122,6 +123,12 @@ class Properties:
     comment: str | None
     settings: Sequence[tuple[str | None, Sequence[str]]]
     grants: Sequence[tuple[str | None, LiteralString, bool]]
+
+
+def create_new(name: str, owner: str, encoding: str) -> sql.Composed:
+    """CREATE DATABASE from template0, whose locale it gets."""
+    statement = sql.SQL("CREATE DATABASE {} TEMPLATE template0 OWNER {} ENCODING {}")
+    return statement.format(sql.Identifier(name), sql.Identifier(owner), sql.Literal(encoding))
 
 
 def create(new: str, like: Properties) -> sql.Composed:

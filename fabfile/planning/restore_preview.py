@@ -86,7 +86,12 @@ def what_differs(then: Mapping[str, int], now: Mapping[str, int]) -> list[str]:
     if left := len(changes) - len(shown):
         rows.append((f"and {left} more tables", "", "", f"{sum(changes.values()) - sum(changes[t] for t in shown):+d}"))
     rows.append(("all tables", str(sum(then.values())), str(sum(now.values())), f"{sum(changes.values()):+d}"))
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    return aligned(rows)
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of a table as lines: words first, numbers after them to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(
             [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
@@ -105,11 +110,12 @@ def refuse_if_no_room(what: str, needed: int, free: int | None) -> None:
 
 
 def last_restore(observed: Iterable[Observed]) -> HistoryEntry:
-    """The newest restore in any host's history. Raises Refused where there is none."""
-    restores = [entry for seen in observed for entry in seen.history if entry.restore and entry.run]
+    """The newest restore in any host's history that put something aside. Raises Refused where there is none."""
+    entries = (entry for seen in observed for entry in seen.history if entry.verb != "recover")
+    restores = [entry for entry in entries if entry.restore and entry.run]
     if not restores:
         raise Refused(
-            "there is nothing to undo: none of the last runs brought files or rows back",
+            "there is nothing to undo: none of the last runs put files or rows aside to bring others back",
             "inv rollback goes back to the other slot's release, inv rollback --backup=N to a backup",
         )
     return max(restores, key=lambda entry: (entry.at, entry.run))

@@ -116,11 +116,13 @@ def restore_into(scope: Scope, point: RecoveryPoint, name: str, problems: list[s
 def examine(point: RecoveryPoint, database: Database, settings: DatabaseSettings, name: str) -> list[str]:
     """What is wrong with a restored database: rows and extensions that differ, questions that it answers wrongly."""
     assert point.database
-    problems = differences(point.database, database.describe(name))
-    for query in settings.smoke:
-        if why := database.objection(name, query, settings.smoke_timeout):
-            problems.append(f"database.smoke: {query}: {why}")
-    return problems
+    return differences(point.database, database.describe(name)) + objections(database, settings, name)
+
+
+def objections(database: Database, settings: DatabaseSettings, name: str) -> list[str]:
+    """The questions of the environment that a restored database answers wrongly."""
+    answers = ((query, database.objection(name, query, settings.smoke_timeout)) for query in settings.smoke)
+    return [f"database.smoke: {query}: {why}" for query, why in answers if why]
 
 
 def differences(saved: DatabaseFacts, restored: DatabaseFacts) -> list[str]:

@@ -9,7 +9,17 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TextIO
 
-from fabfile.engine.events import Event, Judged, Note, StepDone, StepFailed, StepStarted, StepUndone, UndoStarted
+from fabfile.engine.events import (
+    Counted,
+    Event,
+    Judged,
+    Note,
+    StepDone,
+    StepFailed,
+    StepStarted,
+    StepUndone,
+    UndoStarted,
+)
 from fabfile.errors import TurnoutError
 
 HIDDEN = "[hidden]"
@@ -53,6 +63,9 @@ class Reporter:
                 self.say(f"{event.step:9} " + (f"NOT undone: {event.error}" if event.error else "undone"))
             case Judged():
                 self.say(f"{event.step:9} {event.verdict['outcome']}: {event.verdict['sentence']}")
+            case Counted():
+                rows, tables = sum(event.tables.values()), len(event.tables)
+                self.say(f"          counted: {rows} rows in {tables} tables, each as in the backup")
             case Note():
                 self.say(f"          {event.text}")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from fabfile.lab.lab import Lab
+from tests.e2e.loss import put_back
 from tests.e2e.project import Project
 from tests.e2e.stored import sql, upload
 from tests.e2e.visitor import Visitor
@@ -45,6 +46,13 @@ def saved(project: Project, first: str) -> Iterator[int]:
         sql(project, f'drop database "{name}"', "postgres")
     for host in project.lab.hosts:
         project.lab.execute(host, "bash", "-c", "rm -rf /var/app/small/.shared.*")
+
+
+@pytest.fixture
+def losable(project: Project, saved: int) -> Iterator[int]:
+    """That backup's number, for a test that loses hosts and database; there is a database again at the end."""
+    yield saved
+    put_back(project)
 
 
 @pytest.fixture

@@ -54,6 +54,9 @@ class MemoryDatabase:
     def names_like(self, prefix: str) -> tuple[str, ...]:
         return tuple(sorted(name for name in self.loaded if name.startswith(prefix)))
 
+    def create(self, name: str, owner: str, encoding: str) -> None:
+        self.loaded.setdefault(name, b"")
+
     def create_beside(self, new: str, like: str) -> None:
         self.loaded[new] = b""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 
-from fabfile.engine.events import Note, StepDone, StepFailed, StepStarted, UndoStarted
+from fabfile.engine.events import Counted, Note, StepDone, StepFailed, StepStarted, UndoStarted
 from fabfile.errors import BadInput
 from fabfile.ui.reporter import HIDDEN, Reporter
 
@@ -57,6 +57,8 @@ def test_text_goes_to_people_and_documents_to_programs() -> None:
     assert out.getvalue() == "A    LONGER\n1    2\n333  4\n"
     plain.emit(StepDone("start", 1.25))
     assert "start     done in 1.2 s" in err.getvalue()
+    plain.emit(Counted({"public.items": 3, "public.notes": 4}))
+    assert "counted: 7 rows in 2 tables, each as in the backup" in err.getvalue()
 
 
 def test_an_error_is_said_with_its_details_and_its_hint() -> None:

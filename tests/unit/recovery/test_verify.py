@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from fabfile.config.schema import DatabaseSettings, Environment
+from fabfile.config.database import DatabaseSettings
+from fabfile.config.schema import Environment
 from fabfile.database.port import Database
 from fabfile.errors import DatabaseError, Refused, RemoteError, StorageError, Unreachable
 from fabfile.model.paths import Paths

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from fabfile import restore
 from fabfile.model.restore import Restore
+from fabfile.planning.deploy_plan import refuse_if_bad
 from fabfile.planning.point_in_time import parse_moment
 from fabfile.planning.restore_preview import since
 from fabfile.planning.unfinished import refuse_if_unfinished
@@ -25,6 +26,8 @@ def to_moment(session: Session, at: str, to: str | None, wait: float, yes: bool,
     base = engine.base_for(cluster, moment)
     observed = session.observe()
     refuse_if_unfinished(observed)
+    if to:
+        refuse_if_bad(observed, to)
     archive = session.kept_release(to, observed, folder) if to else None
     back = Restore(database=False, files=False, server=True, at=moment.isoformat())
     lines = [

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from fabfile import moment, restore
 from fabfile.deploy import closing, summary
 from fabfile.deploy import steps as deploy_steps
-from fabfile.errors import BadInput, Refused
-from fabfile.planning.deploy_plan import plan_deploy
+from fabfile.errors import BadInput
+from fabfile.planning.deploy_plan import plan_deploy, refuse_if_bad
 from fabfile.planning.unfinished import refuse_if_unfinished
 from fabfile.ui.reporter import Reporter
 from fabfile.undo import undo as bring_back
@@ -130,13 +130,7 @@ def closing_steps(target: Target) -> list[Step]:
 
 
 def _to_release(session: Session, observed: Mapping[str, Observed], to: str, folder: Path) -> Target:
-    known = {name: seen.bad[to] for name, seen in observed.items() if to in seen.bad}
-    if known:
-        raise Refused(
-            f"{to} is marked bad",
-            f"to serve it all the same: inv deploy --release={to}",
-            [f"{name}: {why}" for name, why in known.items()],
-        )
+    refuse_if_bad(observed, to)
     archive = session.kept_release(to, observed, folder)
     plan = plan_deploy(
         observed.values(), session.environment, archive.manifest.id, session.configuration, session.templates

@@ -103,7 +103,7 @@ def _refuse(point: RecoveryPoint, parent: Path, target: Path) -> None:
             f"{target}: exists already, and nothing is overwritten", "remove it, or pull elsewhere with --to"
         )
     dumped = point.database.size_bytes if point.database else 0
-    needed, free = point.size + dumped, shutil.disk_usage(parent).free
+    needed, free = sum(part.size for part in point.objects) + dumped, shutil.disk_usage(parent).free
     if free < needed:
         raise Refused(
             f"{parent}: {free / 1e9:.2f} GB are free, and backup {point.number} may take {needed / 1e9:.2f} GB",

@@ -3,74 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 import pytest
 
+from tests.e2e.archived import DATABASE, PASSPHRASE, archived, beside, moment, now, project, rows
 from tests.e2e.project import Project
 from tests.e2e.stored import sql
 
+__all__ = ["archived", "moment", "project"]
 pytestmark = pytest.mark.lab
-
-PASSPHRASE = "orange lantern 42"
-CLEAN = r"""
-for name in archive_mode archive_command archive_timeout; do psql -qc "alter system reset $name"; done
-rm -rf /etc/postgresql/15/main/pgbackrest /var/lib/postgresql/15/main.*
-"""
-
-
-@pytest.fixture(scope="module")
-def project(project: Project) -> Iterator[Project]:
-    """A project whose engine is pgBackRest; the server archives nothing before and after."""
-    lab = project.lab
-    project.environment["REPOSITORY_PASSPHRASE"] = PASSPHRASE
-    database = {
-        "via": "db",
-        "name": "app",
-        "user": "turnout",
-        "password": "env:TURNOUT_DB_PASSWORD",
-        "engine": "pgbackrest",
-        "repository": {"passphrase": "env:REPOSITORY_PASSPHRASE"},
-    }
-    backup = {
-        "bucket": "backups",
-        "prefix": project.folder.name.lower(),
-        "endpoint": "env:S3_TLS_ENDPOINT",
-        "ca_file": lab.environment["S3_CA_FILE"],
-    }
-    project.always = {"database": database, "backup": backup}
-    project.configure()
-    yield project
-    lab.execute("db", "bash", "-c", CLEAN, user="postgres")
-    lab.execute("db", "systemctl", "restart", "postgresql@15-main")
-
-
-@pytest.fixture
-def archived(project: Project, first: str) -> Iterator[str]:
-    """The server archives every change, and the table holds 1 and 2; the release that is live."""
-    project.inv("backup.pitr-setup", "--yes", "--restart")
-    sql(project, "drop table if exists journey; create table journey (id int primary key)")
-    sql(project, "insert into journey values (1), (2)")
-    yield first
-    sql(project, "drop table if exists journey")
-
-
-def rows(project: Project, port: str = "5432") -> list[str]:
-    words = ("psql", "-qAt", "-p", port, "-d", "app", "-c", "select id from journey order by 1")
-    return project.lab.execute("db", *words, user="postgres").split()
-
-
-def now(project: Project) -> str:
-    """The moment by the server's clock, apart from what is committed before and after."""
-    time.sleep(0.2)
-    found = sql(project, "select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')")
-    time.sleep(0.2)
-    return f"{found} UTC"
-
-
-def beside(project: Project) -> list[str]:
-    """What lies in the server's folder beside the live server."""
-    return [name for name in project.lab.execute("db", "ls", "/var/lib/postgresql/15").split() if name != "main"]
 
 
 def test_a_dry_run_shows_every_change_but_no_secret_and_changes_nothing(project: Project, first: str) -> None:
@@ -94,24 +35,19 @@ def test_a_set_up_is_whole_private_and_leaves_nothing_to_do(project: Project, ar
     assert PASSPHRASE not in logged
 
 
-def test_rows_of_a_moment_come_back_and_the_former_server_is_kept(project: Project, archived: str) -> None:
-    taken = project.inv("backup", "--json").document
-    assert taken["pgbackrest"]["label"].endswith(("F", "D"))
-    time.sleep(1.1)
-    sql(project, "insert into journey values (3)")
-    moment = now(project)
-    sql(project, "delete from journey; insert into journey values (4)")
-
+def test_rows_of_a_moment_come_back_and_the_former_server_is_kept(project: Project, archived: str, moment: str) -> None:
     copy = project.inv("backup.pitr-restore", f"--at={moment}", "--json").document
     assert rows(project, str(copy["restored"]["port"])) == ["1", "2", "3"]
     assert rows(project) == ["4"]
+    assert project.inv("backup.pitr-check", "--json").document["copies"] == [copy["copy"]]
     project.inv("backup.pitr-drop", f"--copy={copy['copy']}", "--yes")
     assert beside(project) == []
 
+    live = project.live()
     done = project.inv("rollback", f"--at={moment}", "--yes")
     assert "s without a database" in done.err
     assert rows(project) == ["1", "2", "3"]
-    assert {release for _, release in project.live().values()} == {archived}
+    assert project.live() == live
     (kept,) = beside(project)
     assert kept.startswith("main.before-")
     assert "every change to the database is archived" in project.inv("status").err
@@ -122,29 +58,27 @@ def test_rows_of_a_moment_come_back_and_the_former_server_is_kept(project: Proje
     sql(project, "delete from journey")
     project.inv("rollback", f"--at={later}", "--yes")
     assert rows(project) == ["1", "2", "3", "5"]
-    project.lab.execute("db", "bash", "-c", "rm -rf /var/lib/postgresql/15/main.before-*")
 
 
-def test_a_backup_of_the_server_is_listed_and_brought_back_by_its_number(project: Project, archived: str) -> None:
-    number = project.inv("backup", "--json").document["number"]
-    sql(project, "delete from journey")
-    project.inv("rollback", f"--backup={number}", "--yes")
-    assert rows(project) == ["1", "2"]
-    listed = project.inv("backup.list", "--json").document
-    assert listed[0]["number"] == number
-    project.lab.execute("db", "bash", "-c", "rm -rf /var/lib/postgresql/15/main.before-*")
-
-
-def test_a_rollback_to_a_moment_that_fails_leaves_the_server_as_it_was(project: Project, archived: str) -> None:
-    project.inv("backup")
-    time.sleep(1.1)
-    moment = now(project)
-    sql(project, "insert into journey values (9)")
+def test_a_rollback_to_a_moment_that_fails_leaves_the_server_as_it_was(
+    project: Project, archived: str, moment: str
+) -> None:
     project.configure(process={"script": "absent.js"}, health={"timeout": "4s", "stable": "1s"})
-    failed = project.inv("rollback", f"--at={moment}", "--yes", expect=6)
+    failed = project.inv("rollback", f"--at={moment}", f"--to={archived}", "--yes", expect=6)
     project.configure()
     assert "as they were" in failed.err
-    assert rows(project) == ["1", "2", "9"]
+    assert rows(project) == ["4"]
+    assert beside(project) == []
+
+
+def test_a_copy_that_answers_wrongly_never_takes_the_servers_place(
+    project: Project, archived: str, moment: str
+) -> None:
+    project.configure(database={**DATABASE, "smoke": ["SELECT count(*) = 9 FROM journey"]})
+    failed = project.inv("rollback", f"--at={moment}", "--yes", expect=6)
+    project.configure()
+    assert "database.smoke: SELECT count(*) = 9 FROM journey: no row of 1 is true" in failed.err
+    assert rows(project) == ["4"]
     assert beside(project) == []
 
 
@@ -193,6 +127,7 @@ def test_archiving_that_fails_is_noticed_and_mended_by_a_new_set_up(project: Pro
     deadline = time.monotonic() + 60
     while "archiving WAL fails" not in project.inv("status").err:
         assert time.monotonic() < deadline
+    assert "archiving WAL fails" in project.inv("backup.check", expect=1).out
     failed = project.inv("backup.pitr-check", expect=1)
     assert "archiving WAL fails since" in failed.err
     assert "inv backup.pitr-setup" in failed.err

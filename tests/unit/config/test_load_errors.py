@@ -214,6 +214,8 @@ def test_point_in_time_recovery_needs_its_repository_https_and_the_servers_own_h
     found = "\n".join(errors(tmp_path, text + "backup: {bucket: backups, endpoint: http://s3.example.com}\n"))
     for part in ("database.repository", "https://", "127.0.0.1"):
         assert part in found
+    copied = "\n".join(errors(tmp_path, text + "backup: {bucket: backups, copy: {bucket: others}}\n"))
+    assert "let the bucket replicate itself" in copied
     missing = "\n".join(errors(tmp_path, text.replace("host: db.example.com, ", "archive_timeout: 2h, ")))
     assert "needs a backup section" in missing
     assert "1m to 1h" in missing

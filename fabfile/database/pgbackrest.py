@@ -18,7 +18,7 @@ from fabfile.config.schema import BackupSettings, Environment
 from fabfile.config.sources import RepositorySecrets, Sources
 from fabfile.database.port import Database
 from fabfile.database.postgres import Postgres
-from fabfile.errors import BadInput, DatabaseError, RemoteError, TurnoutError
+from fabfile.errors import BadInput, DatabaseError, Refused, RemoteError, TurnoutError
 from fabfile.model.cluster import Base, Beside, Cluster, Place
 from fabfile.model.recovery_point import PhysicalBackup, utc
 from fabfile.model.script import Script
@@ -128,6 +128,8 @@ class PgBackRest:
     def backup(self, number: int) -> PhysicalBackup:
         """See `Physical.backup`."""
         cluster = self.look()
+        if cluster.archiver.mode == "off":
+            raise Refused(f"{self._host.name}: {self.problem(cluster)}", "set it up: inv backup.pitr-setup")
         kind = next_kind(self.bases(cluster), cluster.now, self._database.full_every)
         self._host.run(pgbackrest.backup(cluster, self.stanza, kind, number))
         taken = [base for base in self.bases(cluster) if base.number == number]

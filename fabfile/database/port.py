@@ -109,8 +109,8 @@ class Physical(Protocol):
     """A server that is backed up as a whole, with every change, into a repository of its own."""
 
     def backup(self, number: int) -> PhysicalBackup:
-        """Take a physical backup that carries this number. Raises RemoteError, DatabaseError, Unreachable or
-        Interrupted; then what was begun is no backup, and is removed by the next."""
+        """Take a physical backup that carries this number. Raises Refused where nothing is set up for one, RemoteError,
+        DatabaseError, Unreachable or Interrupted; then what was begun is no backup, and is removed by the next."""
         ...
 
     def copied(self, backup: PhysicalBackup, run: str) -> AbstractContextManager[Database]:

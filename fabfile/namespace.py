@@ -14,6 +14,7 @@ from fabfile import (
     hosts,
     lock,
     maintenance,
+    pitr,
     pull,
     recover,
     rollback,
@@ -52,6 +53,10 @@ def namespace() -> Collection:
         schedule.schedule,
         schedule.scheduled,
         schedule.check,
+        pitr.setup,
+        pitr.check,
+        pitr.restore,
+        pitr.drop,
     ):
         root.collections["backup"].add_task(task)
     return root

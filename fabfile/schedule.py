@@ -94,9 +94,12 @@ def scheduled(reporter: Reporter, job: str, env: str | None = None, log: str | N
             raise failure
 
 
-@verb(help={"env": ENV, "notify": "tell the channels of the environment when something is too old", "json": JSON})
+@verb(help={"env": ENV, "notify": "tell the channels of the environment when something is wrong", "json": JSON})
 def check(reporter: Reporter, env: str | None = None, notify: bool = False, json: bool = False) -> None:
-    """Say whether the newest backup and the newest verified one are young enough; exit code 1 when one is not."""
+    """Say whether the newest backup and the newest verified one are young enough; exit code 1 when one is not.
+
+    With pgBackRest also whether every change is archived.
+    """
     from dataclasses import asdict
     from datetime import UTC, datetime
 
@@ -108,11 +111,13 @@ def check(reporter: Reporter, env: str | None = None, notify: bool = False, json
         points = session.recovery.catalogue.points()
         # One backup may be missed, or still go on, when the next is due.
         found = judge(points, datetime.now(UTC), 2 * settings.every, settings.alert_after)
-        reporter.answer(found.sentence, asdict(found))
-        if found.stale:
+        archiving = session.physical.trouble() if session.physical else None
+        text = "; ".join(filter(None, (found.sentence, archiving)))
+        reporter.answer(text, {**asdict(found), "archiving": archiving})
+        if found.stale or archiving:
             reporter.leave(1)
             if notify:
-                _tell(session, "backups are too old", found.sentence)
+                _tell(session, "backups are too old" if found.stale else "changes are not archived", text)
 
 
 def _settings(session: Session) -> ScheduleSettings:

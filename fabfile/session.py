@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
@@ -51,9 +52,11 @@ from fabfile.remote.read_only import ReadOnlyHost
 from fabfile.remote.ssh import SshHost
 from fabfile.rendering import configuration_digest
 from fabfile.steps.hooks import Occasion, hooks
-from fabfile.steps.recovery import left_exchanged
 from fabfile.steps.target import Target
 from fabfile.ui.reporter import Reporter
+
+if TYPE_CHECKING:
+    from fabfile.database.pgbackrest import PgBackRest
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -126,6 +129,7 @@ class Session:
             settings.recipients,
             self._identity,
             self._catalogue(second, self.sources.copy_endpoint, settings.max_size) if second else None,
+            self.physical,
         )
 
     def _catalogue(self, settings: BucketSettings, endpoint: str | None, max_size: int) -> Catalogue:
@@ -140,6 +144,7 @@ class Session:
             encryption=settings.encryption,
             kms_key=settings.kms_key,
             checksums=settings.checksums,
+            ca_file=PROJECT / Path(settings.ca_file).expanduser() if settings.ca_file else None,
         )
         return Catalogue(store, settings.prefix, self.environment.app, self.name)
 
@@ -161,6 +166,26 @@ class Session:
         if settings is None or password is None:
             return None
         return Postgres(settings, password, self.fleet[settings.via])
+
+    @cached_property
+    def physical(self) -> PgBackRest | None:
+        """The environment's database server as pgBackRest sees it, or None where the engine is another."""
+        from fabfile.database.pgbackrest import PgBackRest
+
+        settings = self.environment.database
+        if settings is None or settings.engine != "pgbackrest":
+            return None
+        return PgBackRest(self.environment, self.name, lambda: self.sources, self.fleet[settings.via])
+
+    @property
+    def point_in_time(self) -> PgBackRest:
+        """As `physical`. Raises BadInput where the engine is another."""
+        if self.physical is None:
+            raise BadInput(
+                f"hosts/{self.name}.yml: database.engine is not pgbackrest, so no server is brought back as a whole",
+                "set database.engine: pgbackrest (hosts/example.yml shows what it needs), then inv backup.pitr-setup",
+            )
+        return self.physical
 
     def reachable(self, allow_missing: int) -> tuple[str, ...]:
         """The hosts that take part. Raises FleetError when more than `allow_missing` of them are out of reach."""
@@ -355,7 +380,7 @@ class Session:
         def look_again() -> list[str]:
             after = self.observe(hosts)
             found = [line for name, seen in after.items() for line in differences(target.before[name], seen)]
-            return found + (left_exchanged(self.recovery, target) if target.plan.restore else [])
+            return found + self._left_exchanged(target)
 
         def forget(step: str, cause: TurnoutError) -> None:
             if is_to_blame(step, cause) and target.plan.kind != "stay":
@@ -364,6 +389,13 @@ class Session:
             run.on_hosts("end", dict.fromkeys(hosts, end(self.paths)))
 
         return Aftermath(look_again, forget)
+
+    def _left_exchanged(self, target: Target) -> list[str]:
+        from fabfile.steps import physical, recovery
+
+        restore = target.plan.restore
+        found = recovery.left_exchanged(self.recovery, target) if restore else []
+        return found + (physical.left_exchanged(self.point_in_time, target) if restore and restore.server else [])
 
     def confirm(self, yes: bool, what: str, always: bool = False) -> None:
         """Ask for the environment's name to be typed where that is wanted. Raises BadInput when it is not."""

@@ -219,5 +219,10 @@ def _restore(found: Any) -> Restore | None:
     if not isinstance(found, dict):
         return None
     return Restore(
-        bool(found.get("database")), bool(found.get("files")), found.get("point"), str(found.get("undoes", ""))
+        bool(found.get("database")),
+        bool(found.get("files")),
+        found.get("point"),
+        str(found.get("undoes", "")),
+        server=bool(found.get("server")),
+        at=str(found.get("at", "")),
     )

@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from fabfile.config.database import DatabaseSettings
+from fabfile.config.section import Section
 from fabfile.config.values import (
     Address,
     CommandWords,
@@ -15,7 +17,6 @@ from fabfile.config.values import (
     Duration,
     Endpoint,
     HostName,
-    Identifier,
     Interval,
     Matching,
     Name,
@@ -33,12 +34,6 @@ from fabfile.config.values import (
 from fabfile.model.hook import Point
 
 Role = Literal["web", "app", "db"]
-
-
-class Section(BaseModel):
-    """A part of the file: unknown keys are refused and values do not change after loading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True)
 
 
 class HostSettings(Section):
@@ -209,33 +204,6 @@ class BuildSettings(Section):
     """Names left out of that copy."""
 
 
-class DatabaseSettings(Section):
-    """The PostgreSQL database that is backed up and restored."""
-
-    via: HostName
-    """The host on which pg_dump runs and through which connections are tunnelled."""
-    host: HostName = "127.0.0.1"
-    """The server's address, as seen from `via`."""
-    port: Port = 5432
-    """The server's port."""
-    name: Identifier
-    """The application's database."""
-    user: Identifier
-    """A role that may create, own and rename this database (superuser, or CREATEDB and owner)."""
-    password: Sourced
-    """That role's password: `env:NAME` or `file:PATH`."""
-    schema_version: Annotated[PlainText, Field(min_length=1)] | None = None
-    """An SQL query for one value, the version of the application's schema; backups note it."""
-    jobs: Annotated[int, Field(ge=1, le=64)] = 1
-    """Tables dumped at once; above 1 the database must fit into /var/tmp on `via` once more. Restores use 2 or more."""
-    smoke: tuple[Annotated[PlainText, Field(min_length=1)], ...] = ()
-    """SQL queries that must give a row whose first column is true; asked of a restored copy before anybody uses it."""
-    smoke_timeout: Duration = 60.0
-    """How long one of them may take."""
-    url_variable: VariableName | None = None
-    """The secret of the application that holds this database's URL; for trying a release out on a restored copy."""
-
-
 class RetentionSettings(Section):
     """Which backups `inv backup.prune` keeps: the newest verified one of each slot of time, each kind for itself."""
 
@@ -302,6 +270,8 @@ class BucketSettings(Section):
     """The KMS key's id or ARN; default: the account's own for S3."""
     checksums: Literal["always", "when_required"] | None = None
     """`when_required` for stores that do not know CRCs (MD5 goes along instead); default: `always` on AWS only."""
+    ca_file: PlainText | None = None
+    """Certificates (PEM) of the authorities that vouch for the service; default: the system's."""
 
 
 class BackupSettings(BucketSettings):
@@ -342,9 +312,9 @@ class Environment(Section):
     site: SiteSettings = SiteSettings()
     gates: GatesSettings = GatesSettings()
     hooks: Hooks = Hooks()
-    env: dict[VariableName, PlainText] = {}
+    env: dict[VariableName, PlainText] = {}  # noqa: RUF012 - pydantic copies it
     """Plain variables of the application."""
-    secrets: dict[VariableName, Sourced] = {}
+    secrets: dict[VariableName, Sourced] = {}  # noqa: RUF012 - pydantic copies it
     """Secret variables of the application: `env:NAME` or `file:PATH`; sent by stdin into a 0600 file."""
     database: DatabaseSettings | None = None
     backup: BackupSettings | None = None
@@ -385,6 +355,8 @@ class Environment(Section):
             yield ("backup", "before_deploy"), "needs a database section to know what to back up"
         if self.backup:
             yield from _backup_contradictions(self.backup)
+        if self.database and self.database.engine == "pgbackrest":
+            yield from _server_contradictions(self.database, self.backup)
 
     def _port_clashes(self) -> Iterator[tuple[tuple[str, ...], str]]:
         users: dict[int, list[tuple[str, ...]]] = {}
@@ -457,3 +429,22 @@ def _tier_clashes(settings: SafeguardSettings) -> Iterator[tuple[tuple[str, ...]
         yield ("backup", "safeguards", "infrequent_after"), "S3 allows no less than 30d"
     if first is not None and second is not None and second < first + month:
         yield ("backup", "safeguards", "glacier_after"), "S3 allows no less than 30d after infrequent_after"
+
+
+def _server_contradictions(
+    database: DatabaseSettings, backup: BackupSettings | None
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    """What keeps pgBackRest from saving the server."""
+    engine = ("database", "engine")
+    if database.repository is None:
+        yield engine, "needs database.repository, with the passphrase that backups are encrypted with"
+    if backup is None:
+        yield engine, "needs a backup section: the bucket that pgBackRest keeps its repository in"
+    elif (backup.endpoint or "").startswith("http://"):
+        yield ("backup", "endpoint"), "must be https:// for pgBackRest, which speaks to S3 in no other way"
+    if backup and backup.copy_to:
+        yield ("backup", "copy"), "cannot bring pgBackRest's repository elsewhere: let the bucket replicate itself"
+    if database.host not in ("127.0.0.1", "localhost"):
+        yield ("database", "host"), "must be 127.0.0.1: pgBackRest works on the database's own host, database.via"
+    if not 60 <= database.archive_timeout <= 3600:
+        yield ("database", "archive_timeout"), "expected 1m to 1h"

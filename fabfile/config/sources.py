@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 from pydantic import SecretStr
 
+from fabfile.config.database import RepositorySettings
 from fabfile.config.schema import BucketSettings, Environment
 from fabfile.errors import BadInput
 
@@ -37,6 +38,15 @@ class Channel:
 
     source: str
     url: SecretStr
+
+
+@dataclass(frozen=True)
+class RepositorySecrets:
+    """What pgBackRest needs on the database's host; none of it has a control character or a blank at its ends."""
+
+    access_key: SecretStr
+    secret_key: SecretStr
+    passphrase: SecretStr
 
 
 def resolve(source: str, key: str, project: Path, environ: Mapping[str, str]) -> SecretStr:
@@ -105,6 +115,19 @@ def resolve_ping(environment: Environment, project: Path, environ: Mapping[str, 
         fact = f"backup.schedule.ping: the value of {source} is not an http:// or https:// URL"
         raise BadInput(fact, "copy the ping URL of the check, whole")
     return url
+
+
+def resolve_repository(settings: RepositorySettings, project: Path, environ: Mapping[str, str]) -> RepositorySecrets:
+    """Read the secrets of pgBackRest's repository. Raises BadInput for one that cannot be read or used."""
+    found = {}
+    for name in ("access_key", "secret_key", "passphrase"):
+        key = f"database.repository.{name}"
+        secret = resolve(getattr(settings, name), key, project, environ)
+        value = secret.get_secret_value()
+        if not value.isprintable() or value != value.strip():
+            raise BadInput(f"{key}: the value has a blank at its ends or a control character", f"give {key} another")
+        found[name] = secret
+    return RepositorySecrets(**found)
 
 
 def _from_environ(name: str, key: str, environ: Mapping[str, str]) -> str:

@@ -23,7 +23,13 @@ OF_THE_STORE = (
 
 
 def variables(environment: Environment) -> tuple[str, ...]:
-    """The names behind every `env:NAME` of the configuration, sorted; plain text that looks so is none."""
+    """The names behind every `env:NAME` of the configuration, sorted; plain text that looks so is none.
+
+    Those of `database.repository` are left out: `inv backup.pitr-setup` alone needs them, with somebody at hand.
+    """
+    if environment.database:
+        database = environment.database.model_copy(update={"repository": None})
+        environment = environment.model_copy(update={"database": database})
     return tuple(sorted(set(_named(environment))))
 
 

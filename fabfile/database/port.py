@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from fabfile.model.database_server import ServerFacts
-from fabfile.model.recovery_point import DatabaseFacts
+from fabfile.model.recovery_point import DatabaseFacts, PhysicalBackup
 
 CUSTOM = "database.pgdump.zst"
 DIRECTORY = "database.pgdir.tar.zst"
@@ -106,4 +106,18 @@ class Database(Protocol):
 
     def load(self, name: str, chunks: Iterable[bytes]) -> None:
         """Restore such a dump into an empty database; it is of no use when this raises."""
+        ...
+
+
+class Physical(Protocol):
+    """A server that is backed up as a whole, with every change, into a repository of its own."""
+
+    def backup(self, number: int) -> PhysicalBackup:
+        """Take a physical backup that carries this number. Raises Refused where nothing is set up for one, RemoteError,
+        DatabaseError, Unreachable or Interrupted; then what was begun is no backup, and is removed by the next."""
+        ...
+
+    def copied(self, backup: PhysicalBackup, run: str) -> AbstractContextManager[Database]:
+        """The application's database in a copy of the server as of a backup, which runs beside the live one for as long
+        as the block lasts. Raises as `backup` does."""
         ...

@@ -15,7 +15,7 @@ from psycopg.rows import TupleRow
 from pydantic import SecretStr
 
 from fabfile.commands import disk, pg_dump
-from fabfile.config.schema import DatabaseSettings
+from fabfile.config.database import DatabaseSettings
 from fabfile.database import statements
 from fabfile.database.port import CUSTOM, DIRECTORY, Dump
 from fabfile.errors import DatabaseError, Refused, TurnoutError

@@ -34,12 +34,16 @@ class Archive:
 
 @dataclass(frozen=True)
 class Holdings:
-    """`points` are the whole backups, newest first; of the damaged ones, by number, as much as can be read."""
+    """`points` are the whole backups, newest first; of the damaged ones, by number, as much as can be read.
+
+    `expired` are those whose server pgBackRest has let go, as newer ones were taken.
+    """
 
     points: tuple[RecoveryPoint, ...]
     damaged: Mapping[int, RecoveryPoint | None]
     unlisted: tuple[Unlisted, ...]
     archives: tuple[Archive, ...]
+    expired: tuple[RecoveryPoint, ...] = ()
 
 
 def release_of(key: str) -> str:

@@ -65,7 +65,9 @@ def refuse_if_lacking(point: RecoveryPoint, points: Sequence[RecoveryPoint], has
         complete = [str(other.number) for other in points if not lacking(other, has_database)]
         raise BadInput(
             f"backup {point.number} is of kind {point.kind}: no {' and no '.join(missing)} in it to rebuild from",
-            f"complete are: {', '.join(complete[:10])}" if complete else "none is complete: inv backup.list",
+            f"complete are: {', '.join(complete[:10])}"
+            if complete
+            else f"inv backup.pull {point.number} brings what is in it, with a page that says how to go on by hand",
         )
     if point.part(DATABASE) and not has_database:
         raise BadInput(

@@ -31,7 +31,8 @@ def choose(point: RecoveryPoint, files_only: bool, db_only: bool, has_database: 
     `has_database` is whether the environment has one. Raises BadInput where the backup has nothing of what is wanted.
     """
     number, elsewhere = point.number, "choose another: inv backup.list"
-    database = point.part(DATABASE) is not None
+    server = point.pgbackrest is not None
+    database = server or point.part(DATABASE) is not None
     files = any(part.name.startswith(FILES) for part in point.objects)
     release = point.part(RELEASE) is not None
     if db_only and not database:
@@ -53,10 +54,11 @@ def choose(point: RecoveryPoint, files_only: bool, db_only: bool, has_database: 
     lacking = [
         name for name, there in (("database", database), ("shared files", files), ("release", release)) if not there
     ]
+    restore = Restore(database and not server, files, point.number, server=database and server)
     if files_only or db_only or not lacking:
-        return Choice(Restore(database, files, point.number), release)
+        return Choice(restore, release)
     note = f"backup {number} is of kind {point.kind}: no {' and no '.join(lacking)} in it, so that stays as it is"
-    return Choice(Restore(database, files, point.number), release, (note,))
+    return Choice(restore, release, (note,))
 
 
 def span(seconds: float) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -54,7 +54,7 @@ class Prune:
 
 def plan_prune(holdings: Holdings, rules: RetentionSettings, now: datetime, needed: Collection[int] = ()) -> Prune:
     """What to delete at this moment (which knows its zone); `needed` are numbers that a run is not done with."""
-    judgements = judge(holdings.points, rules, now, needed)
+    judgements = judge(holdings.points, rules, now, needed, holdings.expired)
     gone = tuple(found for found in holdings.unlisted if found.keys and now - found.touched >= GIVEN_UP)
     notes = [f"backup {number} is damaged: it is neither counted nor deleted" for number in sorted(holdings.damaged)]
     if judgements and not any(judged.point.verified_at for judged in judgements):
@@ -71,18 +71,24 @@ def plan_prune(holdings: Holdings, rules: RetentionSettings, now: datetime, need
 
 
 def judge(
-    points: Iterable[RecoveryPoint], rules: RetentionSettings, now: datetime, needed: Collection[int] = ()
+    points: Iterable[RecoveryPoint],
+    rules: RetentionSettings,
+    now: datetime,
+    needed: Collection[int] = (),
+    expired: Sequence[RecoveryPoint] = (),
 ) -> tuple[Judgement, ...]:
-    """Each backup, newest first, with what becomes of it.
+    """Each backup, newest first, with what becomes of it; `expired` ones hold no server any more, and go.
 
     Kinds are judged apart, because a dump stands for no files. Of each slot in the span of its rule the newest verified
     backup stays. Slots are in UTC, so that no day has 23 or 25 hours.
     """
-    ordered = sorted(points, key=_order, reverse=True)
-    past = [point for point in ordered if taken(point) <= now]
+    whole = sorted(points, key=_order, reverse=True)
+    ordered = sorted([*whole, *expired], key=_order, reverse=True)
+    past = [point for point in whole if taken(point) <= now]
     found: dict[int, tuple[bool, str]] = {}
     for kind in {point.kind for point in past}:
         found |= _judge_kind([point for point in past if point.kind == kind], rules, now)
+    found |= {point.number: (False, "pgBackRest has let its server go") for point in expired}
     found |= {point.number: (True, "dated in the future: ignored") for point in ordered if taken(point) > now}
     found |= {number: (True, "a run that has not ended needs it") for number in needed if number in found}
     found |= {point.number: (True, "kept forever") for point in ordered if point.keep_forever}

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fabfile.artifact.archive import Release
-from fabfile.config.schema import DatabaseSettings
+from fabfile.config.database import DatabaseSettings
 from fabfile.database.port import Database
 from fabfile.errors import (
     BadInput,
@@ -41,6 +41,9 @@ LINES = 20
 SILENCE = (BadInput, DatabaseError, Interrupted, Refused, RemoteTimeout, Unreachable)
 TROUBLE = ("No space left on device", " is full", "server closed the connection", "connection to server")
 """What says nothing about a backup: errors, and words in those of programs on hosts."""
+DAMAGE = ("checksum", "missing file", "did not get to", "invalid page")
+"""What does say something about one of pgBackRest's: words of its own and of PostgreSQL."""
+ENGINE = "set database.engine: pgbackrest (hosts/example.yml shows what it needs)"
 
 
 @dataclass
@@ -123,6 +126,22 @@ def objections(database: Database, settings: DatabaseSettings, name: str) -> lis
     """The questions of the environment that a restored database answers wrongly."""
     answers = ((query, database.objection(name, query, settings.smoke_timeout)) for query in settings.smoke)
     return [f"database.smoke: {query}: {why}" for query, why in answers if why]
+
+
+def try_server(scope: Scope, point: RecoveryPoint, run: str) -> list[str]:
+    """What is wrong with a backup of the whole server: a copy of it runs beside the live one, every table of the
+    application's database is read to its end, and the environment's questions are asked."""
+    settings = scope.environment.database
+    if scope.physical is None or settings is None or point.pgbackrest is None:
+        raise BadInput(f"backup {point.number} is pgBackRest's, and the engine is another", ENGINE)
+    try:
+        with scope.physical.copied(point.pgbackrest, run) as database:
+            database.describe(database.live)
+            return objections(database, settings, database.live)
+    except TurnoutError as error:
+        if not any(words in f"{error}" for words in DAMAGE):
+            raise
+        return [error.fact, *_few(error.details)]
 
 
 def differences(saved: DatabaseFacts, restored: DatabaseFacts) -> list[str]:

@@ -20,16 +20,17 @@ from fabfile.remote.port import Host
 from fabfile.steps.target import Target
 
 
-def backup(scope: Scope, target: Target, reason: str = "") -> OperatorStep:
-    """Take a full backup before anything changes; it stays, whatever becomes of the run."""
+def backup(scope: Scope, target: Target, reason: str = "", kind: Kind = "full") -> OperatorStep:
+    """Take a backup before anything changes; it stays, whatever becomes of the run."""
     reason = reason or f"before {target.plan.verb} of {target.plan.release}"
     live = target.plan.previous_release
 
     def work(run: Run) -> None:
-        run.emit(Note(described(save(scope, "full", reason, target.run, live))))
+        run.emit(Note(described(save(scope, kind, reason, target.run, live))))
 
     hosts = _hosts(target)
-    return OperatorStep("backup", f"back up database and files ({reason})", hosts, work)
+    what = "database and files" if kind == "full" else kind
+    return OperatorStep("backup", f"back up {what} ({reason})", hosts, work)
 
 
 def save(

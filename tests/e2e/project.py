@@ -53,12 +53,13 @@ class Project:
         self.environment = {**os.environ, **lab.environment, "DEPLOYMENT_ENV": "test", "NO_COLOR": "1"}
         # Each command would compile the whole product anew.
         self.environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        self.always: dict[str, Any] = {}
         self._builds = 0
         self._sound: set[str] = set()
         self.configure()
 
     def configure(self, **changes: Any) -> None:
-        """Write hosts/test.yml: two hosts, quick times, and `changes` to whole sections."""
+        """Write hosts/test.yml: two hosts, quick times, and `changes` (and those for `always`) to whole sections."""
         settings: dict[str, Any] = {
             "app": "small",
             "hosts": {**{name: {} for name in self.lab.hosts}, "db": {"roles": ["db"]}},
@@ -73,7 +74,7 @@ class Project:
             "database": {"via": "db", "name": "app", "user": "turnout", "password": "env:TURNOUT_DB_PASSWORD"},
             "backup": {"bucket": "backups", "prefix": self.folder.name.lower(), "endpoint": "env:S3_ENDPOINT"},
         }
-        (self.folder / "hosts" / "test.yml").write_text(yaml.safe_dump({**settings, **changes}))
+        (self.folder / "hosts" / "test.yml").write_text(yaml.safe_dump({**settings, **self.always, **changes}))
 
     def build(self, version: str, **behaviour: Any) -> str:
         """Build a release of the small application that behaves like this; its id, which no earlier build has."""

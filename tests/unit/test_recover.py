@@ -7,7 +7,8 @@ from functools import cached_property
 from pathlib import Path
 
 from fabfile import recover
-from fabfile.config.schema import DatabaseSettings, Environment
+from fabfile.config.database import DatabaseSettings
+from fabfile.config.schema import Environment
 from fabfile.database.port import Database
 from fabfile.engine.events import Counted, Event, Note, StepDone, StepStarted
 from fabfile.model.observed import HistoryEntry

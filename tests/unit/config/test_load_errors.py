@@ -207,6 +207,20 @@ def test_contradictions_are_told_at_once(tmp_path: Path) -> None:
     assert [line.split(":")[0] for line in errors(tmp_path, text)] == ["4", "6"]
 
 
+def test_point_in_time_recovery_needs_its_repository_https_and_the_servers_own_host(tmp_path: Path) -> None:
+    text = (
+        SMALLEST + "database: {via: h, host: db.example.com, name: a, user: a, password: env:A, engine: pgbackrest}\n"
+    )
+    found = "\n".join(errors(tmp_path, text + "backup: {bucket: backups, endpoint: http://s3.example.com}\n"))
+    for part in ("database.repository", "https://", "127.0.0.1"):
+        assert part in found
+    copied = "\n".join(errors(tmp_path, text + "backup: {bucket: backups, copy: {bucket: others}}\n"))
+    assert "let the bucket replicate itself" in copied
+    missing = "\n".join(errors(tmp_path, text.replace("host: db.example.com, ", "archive_timeout: 2h, ")))
+    assert "needs a backup section" in missing
+    assert "1m to 1h" in missing
+
+
 def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
     write(tmp_path, "")
     (tmp_path / "hosts" / "x.yml").write_bytes(b"\xff\xfe\x00")

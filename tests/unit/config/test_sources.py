@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from fabfile.config.database import RepositorySettings
 from fabfile.config.schema import Environment
-from fabfile.config.sources import resolve, resolve_all
+from fabfile.config.sources import resolve, resolve_all, resolve_repository
 from fabfile.errors import BadInput
 
 
@@ -152,3 +153,18 @@ def test_an_endpoint_that_is_no_url_is_refused_without_repeating_it(tmp_path: Pa
     ) as caught:
         resolve_all(settings, tmp_path, {"S3": "hunter2"})
     assert "hunter2" not in str(caught.value)
+
+
+def test_the_repositorys_secrets_are_read_and_not_shown(tmp_path: Path) -> None:
+    settings = RepositorySettings(access_key="env:A", secret_key="env:B", passphrase="env:C")
+    found = resolve_repository(settings, tmp_path, {"A": "key-1", "B": "key-2", "C": "a long passphrase"})
+    assert found.passphrase.get_secret_value() == "a long passphrase"
+    assert "passphrase" not in str(found).replace("passphrase=", "")
+
+
+@pytest.mark.parametrize("value", [" hush", "hush ", "hush\nhush", "hush\t"])
+def test_a_secret_that_pgbackrest_would_read_otherwise_is_refused(tmp_path: Path, value: str) -> None:
+    settings = RepositorySettings(access_key="env:A", secret_key="env:A", passphrase="env:C")
+    with pytest.raises(BadInput, match=r"database\.repository\.passphrase") as refused:
+        resolve_repository(settings, tmp_path, {"A": "key", "C": value})
+    assert "hush" not in str(refused.value)

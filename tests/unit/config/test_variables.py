@@ -28,6 +28,12 @@ def test_every_place_that_says_where_its_value_comes_from_is_found() -> None:
     assert found == ("FIVE", "FOUR", "ONE", "SIX", "THREE", "TWO")
 
 
+def test_what_only_the_set_up_of_pgbackrest_needs_is_left_out() -> None:
+    repository = {"passphrase": "env:PASSPHRASE", "access_key": "env:KEY"}
+    database = {"via": "h", "name": "x", "user": "y", "password": "env:THREE", "repository": repository}
+    assert variables(environment(database=database)) == ("THREE",)
+
+
 def test_text_that_only_looks_so_is_none() -> None:
     settings = environment(env={"A": "env:ONE"}, process={"arguments": ["env:TWO"]}, build={"exclude": ["env:THREE"]})
     assert variables(settings) == ()

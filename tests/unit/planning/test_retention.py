@@ -271,3 +271,13 @@ def test_leftovers_go_a_day_after_the_last_of_them_was_stored() -> None:
     future = Unlisted(6, ("k/000006/database",), 10, NOW + DAY)
     claim = Unlisted(7, (), 0, NOW - 9 * DAY)
     assert plan_prune(holdings(unlisted=(old, young, future, claim)), RULES, NOW).unlisted == (old,)
+
+
+def test_what_pgbackrest_has_let_go_is_deleted_and_stands_for_nothing() -> None:
+    whole, over = point(2, 2 * DAY), point(1, 3 * DAY)
+    held = Holdings((whole,), {}, (), (Archive("1.0", ("k",), 5),), (over, point(3, -DAY)))
+    found = plan_prune(held, RULES, NOW)
+    assert found.doomed == (over,)
+    assert "pgBackRest has let its server go" in found.judgements[-1].why
+    assert plan_prune(held, RULES, NOW, needed={1}).doomed == ()
+    assert all(judged.keep for judged in judge([whole], RULES, NOW, (), ()))

@@ -22,8 +22,8 @@ def build(
     from pathlib import Path
 
     from fabfile.artifact.build import build as make
+    from fabfile.backends import PROJECT
     from fabfile.config.load import choose, load
-    from fabfile.session import PROJECT
 
     settings = load(choose(env, PROJECT, os.environ), PROJECT).build
     folder = Path(source) if source else PROJECT / settings.source

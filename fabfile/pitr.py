@@ -39,8 +39,9 @@ def setup(
     json: bool = False,
 ) -> None:
     """Show what lacks for point-in-time recovery on the database's host; with --yes set it up and try it."""
+    from fabfile.backends import PROJECT
     from fabfile.config.sources import resolve_repository
-    from fabfile.session import PROJECT, opened
+    from fabfile.session import opened
 
     wait = duration(lock_wait, "--lock-wait")
     with opened(env, reporter, read_only=not yes) as session:

@@ -137,8 +137,8 @@ def answer(session: Session, target: Target) -> None:
 
 
 def _hosts(session: Session, text: str | None) -> tuple[str, ...]:
+    from fabfile.backends import PROJECT
     from fabfile.config.load import line_of
-    from fabfile.session import PROJECT
 
     environment = session.environment
     asked = disaster.asked_hosts(one_line(text, "--hosts") if text is not None else None, environment)
@@ -181,8 +181,8 @@ def _database_problems(session: Session, point: RecoveryPoint) -> list[str]:
 @contextmanager
 def _where(session: Session) -> Iterator[None]:
     """A machine that cannot be reached may be the dead one still: say where its address stands."""
+    from fabfile.backends import PROJECT
     from fabfile.config.load import line_of
-    from fabfile.session import PROJECT
 
     try:
         yield

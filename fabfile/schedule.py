@@ -75,7 +75,8 @@ def scheduled(reporter: Reporter, job: str, env: str | None = None, log: str | N
     """Do what inv backup.schedule installed, once: pings after a backup, and tells the channels of any failure."""
     from datetime import UTC, datetime
 
-    from fabfile.session import PROJECT, opened
+    from fabfile.backends import PROJECT
+    from fabfile.session import opened
 
     with opened(env, reporter) as session:
         commands = _commands(job, session)
@@ -132,8 +133,8 @@ def _place(session: Session, found: Scheduler) -> Place:
     import sys
     from dataclasses import replace
 
+    from fabfile.backends import PROJECT
     from fabfile.commands.timetable import Place, unfit
-    from fabfile.session import PROJECT
 
     place = Place(session.environment.app, session.name, sys.executable, str(PROJECT), "")
     log = found.log(place.name)

@@ -1,0 +1,148 @@
+"""What an environment has besides hosts: secrets, channels, a bucket, a database, each reached when first needed."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from fabfile.config.schema import BucketSettings, Environment
+from fabfile.config.sources import Channel, Sources, resolve, resolve_all, resolve_channels, resolve_ping
+from fabfile.database.port import Database
+from fabfile.errors import BadInput
+from fabfile.model.paths import Paths
+from fabfile.recovery.catalogue import Catalogue
+from fabfile.recovery.integrity import no_identity
+from fabfile.recovery.scope import Scope
+from fabfile.remote.fleet import Fleet
+from fabfile.ui.reporter import Reporter
+
+if TYPE_CHECKING:
+    from fabfile.database.pgbackrest import PgBackRest
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Backends:
+    """An environment, and what its file says how to reach."""
+
+    name: str
+    environment: Environment
+    fleet: Fleet
+    reporter: Reporter
+
+    @property
+    def paths(self) -> Paths:
+        """Where things are on a host."""
+        return Paths(self.environment.app)
+
+    @cached_property
+    def sources(self) -> Sources:
+        """Secrets, read when first needed and hidden from all output from then on."""
+        found = resolve_all(self.environment, PROJECT, os.environ)
+        values = [*found.application.values(), *([found.database_password] if found.database_password else [])]
+        plain = [value.get_secret_value() for value in values]
+        self.reporter.hide([*plain, *filter(None, map(_password, plain))])
+        return found
+
+    @cached_property
+    def channels(self) -> tuple[Channel, ...]:
+        """Who is told when something goes wrong; read when first needed, and hidden from all output from then on."""
+        found = resolve_channels(self.environment, PROJECT, os.environ)
+        self.reporter.hide(channel.url.get_secret_value() for channel in found)
+        return found
+
+    @cached_property
+    def ping(self) -> SecretStr | None:
+        """The dead man's switch of scheduled backups; read and hidden likewise."""
+        found = resolve_ping(self.environment, PROJECT, os.environ)
+        self.reporter.hide([found.get_secret_value()] if found else [])
+        return found
+
+    @cached_property
+    def recovery(self) -> Scope:
+        """The store, the database and the catalogue of backups. Raises BadInput where the environment has no store."""
+        settings = self.environment.backup
+        if settings is None:
+            raise BadInput(f"hosts/{self.name}.yml has no backup section", "hosts/example.yml shows one")
+        second = settings.copy_to
+        return Scope(
+            self.environment,
+            self.paths,
+            self.fleet.hosts,
+            self._catalogue(settings, self.sources.backup_endpoint, settings.max_size),
+            self.database,
+            settings.recipients,
+            self._identity,
+            self._catalogue(second, self.sources.copy_endpoint, settings.max_size) if second else None,
+            self.physical,
+        )
+
+    def _catalogue(self, settings: BucketSettings, endpoint: str | None, max_size: int) -> Catalogue:
+        from fabfile.storage.s3 import S3Store
+
+        store = S3Store(
+            settings.bucket,
+            settings.region,
+            endpoint,
+            max_size=max_size,
+            profile=settings.profile,
+            encryption=settings.encryption,
+            kms_key=settings.kms_key,
+            checksums=settings.checksums,
+            ca_file=PROJECT / Path(settings.ca_file).expanduser() if settings.ca_file else None,
+        )
+        return Catalogue(store, settings.prefix, self.environment.app, self.name)
+
+    def _identity(self) -> SecretStr:
+        """The private key that encrypted backups are read with. Raises BadInput without one."""
+        source = self.environment.backup.identity if self.environment.backup else None
+        if source is None:
+            return no_identity()
+        found = resolve(source, "backup.identity", PROJECT, os.environ)
+        self.reporter.hide(line for line in found.get_secret_value().splitlines() if len(line) > 20)
+        return found
+
+    @cached_property
+    def database(self) -> Database | None:
+        """The environment's database, or None without one."""
+        from fabfile.database.postgres import Postgres
+
+        settings, password = self.environment.database, self.sources.database_password
+        if settings is None or password is None:
+            return None
+        return Postgres(settings, password, self.fleet[settings.via])
+
+    @cached_property
+    def physical(self) -> PgBackRest | None:
+        """The environment's database server as pgBackRest sees it, or None where the engine is another."""
+        from fabfile.database.pgbackrest import PgBackRest
+
+        settings = self.environment.database
+        if settings is None or settings.engine != "pgbackrest":
+            return None
+        return PgBackRest(self.environment, self.name, lambda: self.sources, self.fleet[settings.via])
+
+    @property
+    def point_in_time(self) -> PgBackRest:
+        """As `physical`. Raises BadInput where the engine is another."""
+        if self.physical is None:
+            raise BadInput(
+                f"hosts/{self.name}.yml: database.engine is not pgbackrest, so no server is brought back as a whole",
+                "set database.engine: pgbackrest (hosts/example.yml shows what it needs), then inv backup.pitr-setup",
+            )
+        return self.physical
+
+
+def _password(value: str) -> str | None:
+    """The password inside a URL."""
+    try:
+        return urlsplit(value).password
+    except ValueError:
+        return None

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from fabfile.config.schema import BucketSettings, Environment
+from fabfile.config.backup import BucketSettings
+from fabfile.config.schema import Environment
 from fabfile.config.sources import Channel, Sources, resolve, resolve_all, resolve_channels, resolve_ping
 from fabfile.database.port import Database
 from fabfile.errors import BadInput

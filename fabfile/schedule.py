@@ -12,7 +12,8 @@ from fabfile.verb import ENV, JSON, verb
 
 if TYPE_CHECKING:
     from fabfile.commands.timetable import Job, Place
-    from fabfile.config.schema import Environment, ScheduleSettings
+    from fabfile.config.backup import ScheduleSettings
+    from fabfile.config.schema import Environment
     from fabfile.remote.local_command import Ended
     from fabfile.remote.scheduler import Scheduler
     from fabfile.session import Session

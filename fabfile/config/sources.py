@@ -13,8 +13,9 @@ from types import MappingProxyType
 
 from pydantic import SecretStr
 
+from fabfile.config.backup import BucketSettings
 from fabfile.config.database import RepositorySettings
-from fabfile.config.schema import BucketSettings, Environment
+from fabfile.config.schema import Environment
 from fabfile.errors import BadInput
 
 

@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 from fabfile.commands import cluster as clusters
 from fabfile.commands import pgbackrest, server_copy
 from fabfile.commands.server_copy import Restored
+from fabfile.config.backup import BackupSettings
 from fabfile.config.database import DatabaseSettings
-from fabfile.config.schema import BackupSettings, Environment
+from fabfile.config.schema import Environment
 from fabfile.config.sources import RepositorySecrets, Sources
 from fabfile.database.port import Database
 from fabfile.database.postgres import Postgres

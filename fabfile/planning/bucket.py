@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from fabfile.config.schema import BackupSettings
+from fabfile.config.backup import BackupSettings
 
 DAY = 86400
 NEVER_PUBLIC = dict.fromkeys(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from fabfile.config.schema import RetentionSettings
+from fabfile.config.backup import RetentionSettings
 from fabfile.model.holdings import Archive, Holdings, Unlisted, release_of
 from fabfile.model.recovery_point import RELEASE, RecoveryPoint
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fabfile.config.schema import BackupSettings
+from fabfile.config.backup import BackupSettings
 from fabfile.planning.bucket import NEVER_PUBLIC, BucketState, Finding, Unknown, Wanted, findings, our_rule, wanted
 from fabfile.planning.bucket import writer_policy as policy
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fabfile.config.schema import RetentionSettings
+from fabfile.config.backup import RetentionSettings
 from fabfile.model.holdings import Archive, Holdings, Unlisted
 from fabfile.model.recovery_point import Kind, RecoveryPoint, StoredPart, utc
 from fabfile.planning.retention import judge, plan_prune, taken

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from fabfile.config.backup import BucketSettings
 from fabfile.config.schema import Environment
 from fabfile.config.sources import Channel, Sources, resolve, resolve_all, resolve_channels, resolve_ping
-from fabfile.database.port import Database
+from fabfile.database.port import Database, Ledger
 from fabfile.errors import BadInput
 from fabfile.model.paths import Paths
 from fabfile.recovery.catalogue import Catalogue
@@ -119,6 +119,19 @@ class Backends:
         if settings is None or password is None:
             return None
         return Postgres(settings, password, self.fleet[settings.via])
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """What migrations the database has had. Raises BadInput where the environment has no SQL files of them."""
+        from fabfile.database.ledger import PostgresLedger
+        from fabfile.database.postgres import Postgres
+
+        settings, database = self.environment.migrations, self.environment.database
+        if settings is None or database is None:
+            raise BadInput(f"hosts/{self.name}.yml has no migrations section", "hosts/example.yml shows one")
+        password = self.sources.database_password
+        assert password, "where there is a database section there is a password"
+        return PostgresLedger(Postgres(database, password, self.fleet[database.via]), settings)
 
     @cached_property
     def physical(self) -> PgBackRest | None:

@@ -35,7 +35,7 @@ RELEASE = "release file or id; default: the newest in dist/"
         "limit": "only these hosts, separated by commas",
         "allow_missing": "go on without up to so many hosts that are out of reach",
         "skip_backup": "do not take the backup that the environment asks for",
-        "skip_migrate": "do not run the application's migration",
+        "skip_migrate": "leave the database alone: run no migration, and do not ask whether the release fits the schema",
         "lock_wait": LOCK_WAIT,
         "yes": YES,
         "json": JSON,
@@ -143,7 +143,7 @@ def steps(session: Session, target: Target) -> list[Step]:
         release.upload(target),
         release.unpack(target),
         release.place(target),
-        *([release.migrate(target)] if plan.migrate else []),
+        *([_migrate(session, target)] if plan.migrate else []),
         process.start(target),
         process.prove(target),
         traffic.reach(target),
@@ -154,6 +154,14 @@ def steps(session: Session, target: Target) -> list[Step]:
         *([] if plan.rollout.hold else [traffic.drain(target), process.settle(target)]),
     ]
     return [step for step in table if step.hosts]
+
+
+def _migrate(session: Session, target: Target) -> Step:
+    from fabfile.steps import release, schema
+
+    if target.plan.migrations:
+        return schema.migrate(lambda: session.ledger, target)
+    return release.migrate(target)
 
 
 def moves(target: Target) -> list[Step]:
@@ -211,6 +219,7 @@ def _target(
 ) -> Target:
     from dataclasses import replace
 
+    from fabfile.migrations import due
     from fabfile.model.plan import Rollout
     from fabfile.planning.deploy_plan import plan_deploy
 
@@ -222,11 +231,16 @@ def _target(
         session.reporter.say("a first deploy has nothing to be compared with: all traffic moves at once")
         plan = replace(plan, rollout=Rollout())
     backup = environment.backup is not None and environment.backup.before_deploy
+    everywhere = {*plan.hosts, *plan.unchanged} >= set(environment.run_hosts)
+    pending = due(session, archive, observed, everywhere) if not (skip_migrate or plan.empty) else None
     plan = replace(
         plan,
         missing=tuple(name for name in environment.run_hosts if name not in hosts),
         backup=backup and not skip_backup and not plan.empty,
-        migrate=bool(environment.release.migrate) and not skip_migrate and not plan.empty,
+        migrate=bool(pending and pending.before)
+        or (bool(environment.release.migrate) and not skip_migrate and not plan.empty),
+        migrations=tuple(one.name for one in pending.before) if pending else (),
+        contracts=tuple(one.name for one in pending.after) if pending else (),
     )
     return session.deploy_target(archive, observed, plan)
 
@@ -252,7 +266,7 @@ def _show(session: Session, target: Target) -> None:
     reporter = session.reporter
     if target.plan.empty:
         return reporter.answer(f"nothing to do: {session.name} serves {target.plan.release}", summary(target))
-    table = [*steps(session, target), *closing(target)]
+    table = [*steps(session, target), *closing(target), *session.contracts(target)]
     reporter.answer(plan_text(target, table), plan_document(target, table))
     return reporter.leave(2)
 

@@ -14,6 +14,7 @@ from fabfile import (
     hosts,
     lock,
     maintenance,
+    migrate,
     pitr,
     pull,
     recover,
@@ -44,6 +45,7 @@ def namespace() -> Collection:
         ("lab", lab),
         ("lock", lock),
         ("maintenance", maintenance),
+        ("migrate", migrate),
     ):
         root.add_collection(Collection.from_module(module, name=name))
     for task in (

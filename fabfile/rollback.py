@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         "db_only": "with --backup: the database alone; shared files and release stay",
         "at": 'a moment, "2026-11-21 03:00 UTC": bring the whole database server back to it (needs pgBackRest)',
         "undo": "bring back what the last rollback to a backup or moment put aside: database, files, release",
+        "over_contract": "though a contract migration took away what that release may need; to one of this environment",
         "allow_missing": "go on without up to so many hosts that are out of reach",
         "lock_wait": LOCK_WAIT,
         "yes": YES,
@@ -50,12 +51,14 @@ def rollback(
     db_only: bool = False,
     at: str | None = None,
     undo: bool = False,
+    over_contract: bool = False,
     allow_missing: int = 0,
     lock_wait: str = "0s",
     yes: bool = False,
     json: bool = False,
 ) -> None:
     """Go back to the release in the other slot, to another that the hosts keep, to a backup, or to a moment."""
+    from fabfile.migrations import refuse_over_contract
     from fabfile.session import opened
 
     wait = duration(lock_wait, "--lock-wait")
@@ -75,6 +78,8 @@ def rollback(
             refuse_if_unfinished(observed)
             target = _to_release(session, observed, to, Path(folder)) if to else session.rollback_target(observed)
             target = replace(target, plan=replace(target.plan, missing=_missing(session, hosts)))
+            if not over_contract:
+                refuse_over_contract(session, target.plan.release, observed)
             if target.plan.empty:
                 return reporter.answer(f"nothing to do: {session.name} serves {target.plan.release}", summary(target))
             session.carry_out(steps(session, target), closing(target), run, target)

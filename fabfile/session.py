@@ -229,6 +229,7 @@ class Session(Backends):
             follow_up(self.hooks("rollback-failed" if rollback else "deploy-failed", target), run)
             raise
         if closing:
+            follow_up(self.contracts(target), run)
             follow_up(self.hooks("post-rollback" if rollback else "post-deploy", target), run)
 
     def hooks(self, point: Point, target: Target) -> list[Step]:
@@ -247,6 +248,15 @@ class Session(Backends):
             os.environ,
         )
         return hooks(point, occasion)
+
+    def contracts(self, target: Target) -> list[Step]:
+        """The migrations that had to wait until no other release runs; one that fails is told and changes nothing."""
+        from fabfile.steps.schema import contract
+
+        if target.plan.contracts and target.archive is None:
+            self.reporter.say(f"{', '.join(target.plan.contracts)} may be applied now: inv migrate")
+            return []
+        return [contract(lambda: self.ledger, target)] if target.plan.contracts else []
 
     def take_back(self, steps: Sequence[Step], run: Run, target: Target) -> None:
         """Undo steps of a run that has not ended. See `engine.runner.take_back`."""

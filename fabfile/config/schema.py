@@ -10,6 +10,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from fabfile.config.backup import BackupSettings, backup_contradictions
 from fabfile.config.database import DatabaseSettings
+from fabfile.config.migrations import MigrationSettings
 from fabfile.config.section import Section
 from fabfile.config.values import (
     Address,
@@ -222,6 +223,8 @@ class Environment(Section):
     secrets: dict[VariableName, Sourced] = {}  # noqa: RUF012 - pydantic copies it
     """Secret variables of the application: `env:NAME` or `file:PATH`; sent by stdin into a 0600 file."""
     database: DatabaseSettings | None = None
+    migrations: MigrationSettings | None = None
+    """SQL files of the release that are applied to the database by a deploy, instead of `release.migrate`."""
     backup: BackupSettings | None = None
     notify: tuple[Sourced, ...] = ()
     """Who is told when something goes wrong: each `env:NAME` or `file:PATH` of a URL that Apprise knows."""
@@ -256,6 +259,10 @@ class Environment(Section):
             yield ("env", name), "is in secrets too; keep it in secrets alone"
         if self.database and self.database.url_variable not in (None, *self.secrets):
             yield ("database", "url_variable"), f"{self.database.url_variable} is not one of secrets"
+        if self.migrations and not self.database:
+            yield ("migrations",), "needs a database section to know what to migrate"
+        if self.migrations and self.release.migrate:
+            yield ("release", "migrate"), "is another way than migrations.folder; keep one of them"
         if self.backup and self.backup.before_deploy and not self.database:
             yield ("backup", "before_deploy"), "needs a database section to know what to back up"
         if self.backup:

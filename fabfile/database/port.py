@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from fabfile.model.database_server import ServerFacts
+from fabfile.model.migration import Applied, Migration
 from fabfile.model.recovery_point import DatabaseFacts, PhysicalBackup
 
 CUSTOM = "database.pgdump.zst"
@@ -106,6 +107,26 @@ class Database(Protocol):
 
     def load(self, name: str, chunks: Iterable[bytes]) -> None:
         """Restore such a dump into an empty database; it is of no use when this raises."""
+        ...
+
+
+class Ledger(Protocol):
+    """The migrations that the application's database has had, and the way to the next. Raises as `Database` does."""
+
+    def applied(self) -> tuple[Applied, ...]:
+        """All of them in the order of their numbers; changes nothing."""
+        ...
+
+    def apply(self, wanted: Sequence[Migration], release: str, run: str, tell: Callable[[str], None]) -> None:
+        """Apply those that are not yet, in this order, and tell of each; at the first that fails the ones before stay.
+
+        Waits a little for another migration or a dump to end. One that was cut off is whole or not there, but for files
+        outside transactions, which are run again.
+        """
+        ...
+
+    def take_back(self, row: Applied, tell: Callable[[str], None]) -> None:
+        """Run what takes an applied one back, and forget it; one that is gone already is fine."""
         ...
 
 

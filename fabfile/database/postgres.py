@@ -161,6 +161,7 @@ class Postgres:
     def dump(self, name: str) -> Iterator[Dump]:
         """See `Database.dump`."""
         with self._snapshot(name) as connection:
+            self._keep_out_migrations(connection, name)
             facts = self._facts(connection, name)
             (snapshot,) = _row(connection, "SELECT pg_export_snapshot()")
             server = _major(connection)
@@ -177,6 +178,17 @@ class Postgres:
         self._host.run(script, chain([pg_dump.pgpass(self._settings, self._password)], chunks))
         with self._session(name, pg_dump.LIMIT) as connection:
             connection.execute("ANALYZE")
+
+    @contextmanager
+    def connected(self) -> Iterator[Connection]:
+        """A session in the live database as `database.user`, its failures told as this class tells them."""
+        with self._session(self.live) as connection:
+            yield connection
+
+    def _keep_out_migrations(self, connection: Connection, name: str) -> None:
+        """Until the session ends: a migration that waits behind a dump would make whoever reads wait as well."""
+        if _row(connection, statements.DUMP_ALONE) != (True,):
+            raise DatabaseError(f"{self._at(name)}: is being migrated", "back it up when that has ended")
 
     def _at(self, name: str) -> str:
         server = f"PostgreSQL {self._settings.host}:{self._settings.port}"

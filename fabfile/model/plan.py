@@ -74,7 +74,8 @@ class Rollout:
 class Plan:
     """A run over the fleet. `unchanged` names hosts that already are as wanted, `missing` those left out.
 
-    `restore` tells what is exchanged where files or rows return.
+    `restore` tells what is exchanged where files or rows return. `migrations` are the names of SQL files to be applied
+    before the release starts, `contracts` of those that wait until it has taken over everywhere.
     """
 
     verb: str
@@ -88,6 +89,8 @@ class Plan:
     migrate: bool = False
     rollout: Rollout = Rollout()
     restore: Restore | None = None
+    migrations: tuple[str, ...] = ()
+    contracts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.kind in ("restore", "stay")) != (self.restore is not None):

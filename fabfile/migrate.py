@@ -1,0 +1,304 @@
+"""`inv migrate` and its family: the database's schema by itself, its state, new pairs of files, and the way back."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fabfile.errors import BadInput, Refused
+from fabfile.ui.reporter import Reporter
+from fabfile.verb import ENV, JSON, LOCK_WAIT, YES, duration, one_line, verb
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fabfile.artifact.archive import Release
+    from fabfile.config.migrations import MigrationSettings
+    from fabfile.config.schema import Environment
+    from fabfile.engine.run import Run
+    from fabfile.model.migration import Applied, Migration
+    from fabfile.model.observed import Observed
+    from fabfile.session import Session
+
+RELEASE = "release file or id whose migrations are meant; default: the one that is live"
+COLUMNS = ("VERSION", "NAME", "PHASE", "STATE", "APPLIED (UTC)", "SECONDS", "FROM", "DOWN")
+
+
+@verb(
+    help={
+        "env": ENV,
+        "release": RELEASE,
+        "plan": "only show what would be applied; exit 2 when that is anything",
+        "over_contract": "contract migrations as well that would wait for the release, though another one runs",
+        "skip_backup": "do not take the backup that the environment asks for before deploys",
+        "lock_wait": LOCK_WAIT,
+        "yes": YES,
+        "json": JSON,
+    },
+    default=True,
+)
+def migrate(
+    reporter: Reporter,
+    env: str | None = None,
+    release: str | None = None,
+    plan: bool = False,
+    over_contract: bool = False,
+    skip_backup: bool = False,
+    lock_wait: str = "0s",
+    yes: bool = False,
+    json: bool = False,
+) -> None:
+    """Apply the pending migrations of a release, without a deploy; of the live one, contract migrations as well."""
+    from fabfile.session import opened
+
+    wait = duration(lock_wait, "--lock-wait")
+    with opened(env, reporter, read_only=plan) as session, tempfile.TemporaryDirectory(prefix="turnout-") as folder:
+        observed = session.observe()
+        if session.environment.release.migrate and not session.environment.migrations:
+            return _by_command(session, observed, release, plan, wait, yes)
+        _settings(session.environment, session.name)
+        archive = _archive(session, observed, release, Path(folder))
+        wanted, waiting = _wanted(session, archive, observed, over_contract)
+        document = {"release": archive.manifest.id, "migrations": wanted, "waiting": waiting}
+        if not wanted:
+            return reporter.answer(_told(session, archive, "nothing to apply", waiting), document)
+        if plan:
+            reporter.answer(_told(session, archive, f"to be applied: {', '.join(wanted)}", waiting), document)
+            return reporter.leave(2)
+        session.confirm(yes, f"{', '.join(wanted)} is about to be applied to the database of {session.name}.")
+        with session.lease("migrate", f"migrate to {archive.manifest.id}", wait) as run:
+            _apply(session, archive, over_contract, skip_backup, run)
+        reporter.answer(_told(session, archive, f"applied: {', '.join(wanted)}", waiting), document)
+    return None
+
+
+@verb(help={"env": ENV, "release": RELEASE, "json": JSON})
+def status(reporter: Reporter, env: str | None = None, release: str | None = None, json: bool = False) -> None:
+    """Show every migration of the release and the database; exit 2 when some are pending, 5 when the two disagree."""
+    from fabfile.artifact.migrations import read_release
+    from fabfile.planning.migrations import compare, overview, refuse_if_drifted
+    from fabfile.session import opened
+
+    with opened(env, reporter, read_only=True) as session, tempfile.TemporaryDirectory(prefix="turnout-") as folder:
+        settings = _settings(session.environment, session.name)
+        archive = _archive(session, session.observe(), release, Path(folder))
+        migrations, applied = read_release(archive, settings.folder), session.ledger.applied()
+        lines = overview(migrations, applied)
+        rows = [_row(line) for line in lines]
+        reporter.table(COLUMNS, rows, lines, "no migrations")
+        standing = compare(migrations, applied)
+        refuse_if_drifted(standing, archive.manifest.id)
+        reporter.leave(2 if standing.pending else 0)
+
+
+@verb(
+    help={
+        "env": ENV,
+        "to": "the version that stays the newest one; 0: take back all. Default: take back the newest alone",
+        "lock_wait": LOCK_WAIT,
+        "yes": YES,
+        "json": JSON,
+    }
+)
+def down(
+    reporter: Reporter,
+    env: str | None = None,
+    to: str | None = None,
+    lock_wait: str = "0s",
+    yes: bool = False,
+    json: bool = False,
+) -> None:
+    """Take back the newest migration, or all above a version, by the down files that were applied with them."""
+    from fabfile.planning.unfinished import refuse_if_unfinished
+    from fabfile.session import opened
+
+    if to is not None and not to.isdecimal():
+        raise BadInput(f"--to={to}: a version is a number", "write --to=12; inv migrate.status shows them")
+    with opened(env, reporter) as session:
+        _settings(session.environment, session.name)
+        names = [row.name for row in _taken_back(session, session.observe(), to)]
+        if not names:
+            return reporter.answer("nothing to take back", {"taken_back": []})
+        lost = f"{', '.join(names)} is about to be taken back from {session.name}; what only they hold is lost."
+        session.confirm(yes, lost, always=True)
+        with session.lease("migrate.down", f"take back {names[-1]}", duration(lock_wait, "--lock-wait")):
+            observed = session.observe()
+            refuse_if_unfinished(observed)
+            for row in _taken_back(session, observed, to):
+                session.ledger.take_back(row, reporter.say)
+        reporter.answer(f"taken back: {', '.join(names)}", {"taken_back": names})
+    return None
+
+
+@verb(
+    help={
+        "name": "what it does, in a few words, such as add_colour",
+        "contract": "it takes away what the release that runs now may still need",
+        "env": ENV,
+        "json": JSON,
+    }
+)
+def new(reporter: Reporter, name: str, contract: bool = False, env: str | None = None, json: bool = False) -> None:
+    """Make the next pair of migration files in the working copy, up and down."""
+    from datetime import UTC, datetime
+
+    from fabfile.artifact.migrations import read_folder
+    from fabfile.planning.migration_files import next_names
+
+    folder = _working_copy(env)
+    up, back = next_names(read_folder(folder), one_line(name, "NAME"), datetime.now(UTC))
+    phase = "contract" if contract else "expand"
+    texts = {
+        up: f"-- {phase}\n-- {name.strip()}\n\n",
+        back: f"-- Takes {up} back, when inv migrate.down is asked to; without a statement nothing does.\n\n",
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    for file, text in texts.items():
+        with (folder / file).open("x", encoding="utf-8") as opened_file:
+            opened_file.write(text)
+    reporter.answer("\n".join(str(folder / file) for file in texts), {"files": [str(folder / file) for file in texts]})
+
+
+@verb(help={"env": ENV, "json": JSON})
+def lint(reporter: Reporter, env: str | None = None, json: bool = False) -> None:
+    """Judge every migration of the working copy, as a deploy would judge it before it starts."""
+    from fabfile.artifact.migrations import read_folder
+    from fabfile.artifact.squawk import lint as judge
+    from fabfile.planning.migration_files import read
+    from fabfile.planning.migration_lint import refuse
+
+    folder = _working_copy(env)
+    migrations = read(read_folder(folder), str(folder))
+    refuse(judge(migrations))
+    reporter.answer(f"{len(migrations)} migrations in {folder} are safe", {"migrations": [m.name for m in migrations]})
+
+
+def _settings(environment: Environment, name: str) -> MigrationSettings:
+    if environment.migrations is None:
+        raise BadInput(f"hosts/{name}.yml has no migrations section", "hosts/example.yml shows one")
+    return environment.migrations
+
+
+def _working_copy(env: str | None) -> Path:
+    import os
+
+    from fabfile.backends import PROJECT
+    from fabfile.config.load import choose, load
+
+    name = choose(env, PROJECT, os.environ)
+    environment = load(name, PROJECT)
+    return PROJECT / environment.build.source / _settings(environment, name).folder
+
+
+def _archive(session: Session, observed: Mapping[str, Observed], release: str | None, folder: Path) -> Release:
+    """The release that is named, or the one that every host serves, with its archive. Raises BadInput, Refused."""
+    from contextlib import suppress
+
+    from fabfile.artifact.kept import fetch_kept
+    from fabfile.migrations import live_releases
+
+    live = live_releases(session, observed)
+    if release is None and not live:
+        raise BadInput(f"{session.name} serves nothing yet", "inv deploy migrates as well; or name one: --release=ID")
+    if release is None and len(live) > 1:
+        raise Refused(f"the hosts serve {' and '.join(live)}", "name one: --release=ID; or: inv deploy.catch-up")
+    identity = release or live[0]
+    with suppress(BadInput):
+        return session.open_release(identity)
+    hosts = [session.fleet[name] for name, seen in observed.items() if identity in seen.releases]
+    return fetch_kept(hosts, session.paths, identity, folder, whole=True)
+
+
+def _wanted(
+    session: Session, archive: Release, observed: Mapping[str, Observed], over_contract: bool
+) -> tuple[list[str], list[str]]:
+    """The names of what is to be applied, and of what has to wait. Raises as `due` does."""
+    found = _due(session, archive, observed, over_contract)
+    return [one.name for one in found[0]], [one.name for one in found[1]]
+
+
+def _due(
+    session: Session, archive: Release, observed: Mapping[str, Observed], over_contract: bool
+) -> tuple[tuple[Migration, ...], tuple[Migration, ...]]:
+    from fabfile.migrations import due
+    from fabfile.planning.unfinished import refuse_if_unfinished
+
+    refuse_if_unfinished(observed)
+    found = due(session, archive, observed, over_contract=over_contract)
+    assert found, "there is a migrations section"
+    return found.before, found.after
+
+
+def _apply(session: Session, archive: Release, over_contract: bool, skip_backup: bool, run: Run) -> None:
+    """Under the lease: look again, take the backup that the environment asks for, and apply."""
+    from fabfile.steps.recovery import described, save
+
+    wanted, _ = _due(session, archive, session.observe(), over_contract)
+    backup, identity = session.environment.backup, archive.manifest.id
+    if wanted and backup and backup.before_deploy and not skip_backup:
+        point = save(session.recovery, "database", f"before migration to {identity}", run.id, None)
+        session.reporter.say(described(point))
+    session.ledger.apply(wanted, identity, run.id, session.reporter.say)
+
+
+def _taken_back(session: Session, observed: Mapping[str, Observed], to: str | None) -> list[Applied]:
+    from fabfile.migrations import running
+    from fabfile.planning.migrations import to_take_back
+
+    down_to = int(to) if to is not None else None
+    return to_take_back(session.ledger.applied(), down_to, running(session, observed))
+
+
+def _by_command(
+    session: Session, observed: Mapping[str, Observed], release: str | None, plan: bool, wait: float, yes: bool
+) -> None:
+    """The application's own command, from the live slot of the first host that runs it."""
+    from fabfile.commands.release import migrate as command
+    from fabfile.planning.unfinished import refuse_if_unfinished
+    from fabfile.rendering import slot_variables
+
+    settings, host = session.environment.release, session.environment.app_hosts[0]
+    seen = observed[host]
+    live = seen.slots[seen.live] if seen.live else None
+    if release is not None:
+        raise BadInput(
+            "release.migrate runs from the live slot; only SQL files have --release", "inv deploy runs it first"
+        )
+    if seen.live is None or live is None or live.release is None or live.port is None:
+        raise BadInput(f"{host}: no release is live there", "inv deploy runs release.migrate as well")
+    words, document = " ".join(settings.migrate), {"host": host, "release": live.release, "command": settings.migrate}
+    if plan:
+        session.reporter.answer(f"{host} would run: {words}", document)
+        return session.reporter.leave(2)
+    session.confirm(yes, f"{words} is about to run on {host}, from {live.release}.")
+    variables = slot_variables(
+        session.environment, seen.live, session.environment.address_of(host), live.port, live.release
+    )
+    node = seen.tools.get("node", "node")
+    script = command(session.paths, seen.live, settings.migrate, variables, node, settings.migrate_timeout)
+    with session.lease("migrate", f"run {words}", wait) as run:
+        refuse_if_unfinished(session.observe())
+        done = run.on_hosts("migrate", {host: script})[host]
+    for line in done.stdout.strip().splitlines()[-5:]:
+        session.reporter.say(line)
+    return session.reporter.answer(f"{host} ran: {words}", document)
+
+
+def _told(session: Session, archive: Release, what: str, waiting: list[str]) -> str:
+    wait = f"; {', '.join(waiting)} (contract) waits until {archive.manifest.id} is live everywhere" if waiting else ""
+    return f"{session.name}, {archive.manifest.id}: {what}{wait}"
+
+
+def _row(line: Mapping[str, object]) -> list[str]:
+    seconds = line["seconds"]
+    return [
+        str(line["version"]),
+        str(line["name"]),
+        str(line["phase"]),
+        str(line["state"]),
+        str(line["at"] or "-"),
+        f"{seconds:.1f}" if isinstance(seconds, float) else "-",
+        str(line["release"] or "-"),
+        "yes" if line["down"] else "no",
+    ]

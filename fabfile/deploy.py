@@ -35,7 +35,7 @@ RELEASE = "release file or id; default: the newest in dist/"
         "limit": "only these hosts, separated by commas",
         "allow_missing": "go on without up to so many hosts that are out of reach",
         "skip_backup": "do not take the backup that the environment asks for",
-        "skip_migrate": "leave the database alone: run no migration, and do not ask whether the release fits the schema",
+        "skip_migrate": "leave the database alone: run no migration, nor ask whether the release fits it",
         "lock_wait": LOCK_WAIT,
         "yes": YES,
         "json": JSON,

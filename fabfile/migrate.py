@@ -1,4 +1,4 @@
-"""`inv migrate` and its family: the database's schema by itself, its state, new pairs of files, and the way back."""
+"""`inv migrate`, `.status` and `.down`: the database's schema without a deploy, its state, and the way back."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fabfile.errors import BadInput, Refused
+from fabfile.migrations import migration_settings
 from fabfile.ui.reporter import Reporter
-from fabfile.verb import ENV, JSON, LOCK_WAIT, YES, duration, one_line, verb
+from fabfile.verb import ENV, JSON, LOCK_WAIT, YES, duration, verb
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from fabfile.artifact.archive import Release
-    from fabfile.config.migrations import MigrationSettings
-    from fabfile.config.schema import Environment
     from fabfile.engine.run import Run
     from fabfile.model.migration import Applied, Migration
     from fabfile.model.observed import Observed
@@ -57,9 +56,9 @@ def migrate(
         observed = session.observe()
         if session.environment.release.migrate and not session.environment.migrations:
             return _by_command(session, observed, release, plan, wait, yes)
-        _settings(session.environment, session.name)
+        migration_settings(session.environment, session.name)
         archive = _archive(session, observed, release, Path(folder))
-        wanted, waiting = _wanted(session, archive, observed, over_contract)
+        wanted, waiting = map(_names, _due(session, archive, observed, over_contract))
         document = {"release": archive.manifest.id, "migrations": wanted, "waiting": waiting}
         if not wanted:
             return reporter.answer(_told(session, archive, "nothing to apply", waiting), document)
@@ -68,7 +67,7 @@ def migrate(
             return reporter.leave(2)
         session.confirm(yes, f"{', '.join(wanted)} is about to be applied to the database of {session.name}.")
         with session.lease("migrate", f"migrate to {archive.manifest.id}", wait) as run:
-            _apply(session, archive, over_contract, skip_backup, run)
+            wanted = _apply(session, archive, over_contract, skip_backup, run)
         reporter.answer(_told(session, archive, f"applied: {', '.join(wanted)}", waiting), document)
     return None
 
@@ -81,7 +80,7 @@ def status(reporter: Reporter, env: str | None = None, release: str | None = Non
     from fabfile.session import opened
 
     with opened(env, reporter, read_only=True) as session, tempfile.TemporaryDirectory(prefix="turnout-") as folder:
-        settings = _settings(session.environment, session.name)
+        settings = migration_settings(session.environment, session.name)
         archive = _archive(session, session.observe(), release, Path(folder))
         migrations, applied = read_release(archive, settings.folder), session.ledger.applied()
         lines = overview(migrations, applied)
@@ -116,7 +115,7 @@ def down(
     if to is not None and not to.isdecimal():
         raise BadInput(f"--to={to}: a version is a number", "write --to=12; inv migrate.status shows them")
     with opened(env, reporter) as session:
-        _settings(session.environment, session.name)
+        migration_settings(session.environment, session.name)
         names = [row.name for row in _taken_back(session, session.observe(), to)]
         if not names:
             return reporter.answer("nothing to take back", {"taken_back": []})
@@ -129,66 +128,6 @@ def down(
                 session.ledger.take_back(row, reporter.say)
         reporter.answer(f"taken back: {', '.join(names)}", {"taken_back": names})
     return None
-
-
-@verb(
-    help={
-        "name": "what it does, in a few words, such as add_colour",
-        "contract": "it takes away what the release that runs now may still need",
-        "env": ENV,
-        "json": JSON,
-    }
-)
-def new(reporter: Reporter, name: str, contract: bool = False, env: str | None = None, json: bool = False) -> None:
-    """Make the next pair of migration files in the working copy, up and down."""
-    from datetime import UTC, datetime
-
-    from fabfile.artifact.migrations import read_folder
-    from fabfile.planning.migration_files import next_names
-
-    folder = _working_copy(env)
-    up, back = next_names(read_folder(folder), one_line(name, "NAME"), datetime.now(UTC))
-    phase = "contract" if contract else "expand"
-    texts = {
-        up: f"-- {phase}\n-- {name.strip()}\n\n",
-        back: f"-- Takes {up} back, when inv migrate.down is asked to; without a statement nothing does.\n\n",
-    }
-    folder.mkdir(parents=True, exist_ok=True)
-    for file, text in texts.items():
-        with (folder / file).open("x", encoding="utf-8") as opened_file:
-            opened_file.write(text)
-    reporter.answer("\n".join(str(folder / file) for file in texts), {"files": [str(folder / file) for file in texts]})
-
-
-@verb(help={"env": ENV, "json": JSON})
-def lint(reporter: Reporter, env: str | None = None, json: bool = False) -> None:
-    """Judge every migration of the working copy, as a deploy would judge it before it starts."""
-    from fabfile.artifact.migrations import read_folder
-    from fabfile.artifact.squawk import lint as judge
-    from fabfile.planning.migration_files import read
-    from fabfile.planning.migration_lint import refuse
-
-    folder = _working_copy(env)
-    migrations = read(read_folder(folder), str(folder))
-    refuse(judge(migrations))
-    reporter.answer(f"{len(migrations)} migrations in {folder} are safe", {"migrations": [m.name for m in migrations]})
-
-
-def _settings(environment: Environment, name: str) -> MigrationSettings:
-    if environment.migrations is None:
-        raise BadInput(f"hosts/{name}.yml has no migrations section", "hosts/example.yml shows one")
-    return environment.migrations
-
-
-def _working_copy(env: str | None) -> Path:
-    import os
-
-    from fabfile.backends import PROJECT
-    from fabfile.config.load import choose, load
-
-    name = choose(env, PROJECT, os.environ)
-    environment = load(name, PROJECT)
-    return PROJECT / environment.build.source / _settings(environment, name).folder
 
 
 def _archive(session: Session, observed: Mapping[str, Observed], release: str | None, folder: Path) -> Release:
@@ -210,14 +149,6 @@ def _archive(session: Session, observed: Mapping[str, Observed], release: str | 
     return fetch_kept(hosts, session.paths, identity, folder, whole=True)
 
 
-def _wanted(
-    session: Session, archive: Release, observed: Mapping[str, Observed], over_contract: bool
-) -> tuple[list[str], list[str]]:
-    """The names of what is to be applied, and of what has to wait. Raises as `due` does."""
-    found = _due(session, archive, observed, over_contract)
-    return [one.name for one in found[0]], [one.name for one in found[1]]
-
-
 def _due(
     session: Session, archive: Release, observed: Mapping[str, Observed], over_contract: bool
 ) -> tuple[tuple[Migration, ...], tuple[Migration, ...]]:
@@ -230,7 +161,7 @@ def _due(
     return found.before, found.after
 
 
-def _apply(session: Session, archive: Release, over_contract: bool, skip_backup: bool, run: Run) -> None:
+def _apply(session: Session, archive: Release, over_contract: bool, skip_backup: bool, run: Run) -> list[str]:
     """Under the lease: look again, take the backup that the environment asks for, and apply."""
     from fabfile.steps.recovery import described, save
 
@@ -240,6 +171,7 @@ def _apply(session: Session, archive: Release, over_contract: bool, skip_backup:
         point = save(session.recovery, "database", f"before migration to {identity}", run.id, None)
         session.reporter.say(described(point))
     session.ledger.apply(wanted, identity, run.id, session.reporter.say)
+    return _names(wanted)
 
 
 def _taken_back(session: Session, observed: Mapping[str, Observed], to: str | None) -> list[Applied]:
@@ -283,6 +215,10 @@ def _by_command(
     for line in done.stdout.strip().splitlines()[-5:]:
         session.reporter.say(line)
     return session.reporter.answer(f"{host} ran: {words}", document)
+
+
+def _names(migrations: tuple[Migration, ...]) -> list[str]:
+    return [migration.name for migration in migrations]
 
 
 def _told(session: Session, archive: Release, what: str, waiting: list[str]) -> str:

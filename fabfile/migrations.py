@@ -11,12 +11,21 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from fabfile.artifact.archive import Release
+    from fabfile.config.migrations import MigrationSettings
+    from fabfile.config.schema import Environment
     from fabfile.model.migration import Known
     from fabfile.model.observed import Observed
     from fabfile.planning.migrations import Due
     from fabfile.session import Session
 
 TOGETHER = "bring release and database back together: inv rollback --backup=N"
+
+
+def migration_settings(environment: Environment, name: str) -> MigrationSettings:
+    """The environment's section about them. Raises BadInput where there is none."""
+    if environment.migrations is None:
+        raise BadInput(f"hosts/{name}.yml has no migrations section", "hosts/example.yml shows one")
+    return environment.migrations
 
 
 def due(

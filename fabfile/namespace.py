@@ -20,6 +20,7 @@ from fabfile import (
     recover,
     rollback,
     schedule,
+    sql_files,
     status,
     unfinished,
     verification,
@@ -48,6 +49,8 @@ def namespace() -> Collection:
         ("migrate", migrate),
     ):
         root.add_collection(Collection.from_module(module, name=name))
+    for task in (sql_files.new, sql_files.lint):
+        root.collections["migrate"].add_task(task)
     for task in (
         verification.verify,
         pull.pull,

@@ -37,7 +37,7 @@ def _lint(squawk: str, migration: Migration) -> list[Finding]:
     try:
         # From / it finds no settings of its own, so that the same file is judged the same everywhere.
         done = subprocess.run(words, input=migration.sql.encode(), capture_output=True, timeout=LIMIT, cwd="/")
-        return parse(migration, done.stdout.decode() or "[]" if done.returncode in (0, 1) else "")
+        return parse(migration, done.stdout.decode())
     except (OSError, subprocess.TimeoutExpired, ValueError) as error:
         raise TurnoutError(f"squawk cannot judge {name}: {error}", f"see what it says: {squawk} {name}") from error
 

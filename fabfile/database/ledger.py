@@ -1,4 +1,4 @@
-"""The versions table in the application's database, and migrations applied to it: each once, whole, one run at a time."""
+"""The versions table in the application's database, and migrations applied to it: once each, whole, one at a time."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class PostgresLedger:
         with self._alone() as connection:
             if row.key not in {other.key for other in _applied(connection)}:
                 return
-            remedy = f"do what it should by hand, then: DELETE FROM turnout_migrations WHERE version = {row.version}"
+            remedy = f"do by hand what it should have done, and take {row.version} out of turnout_migrations"
             work = _Work(f"{row.name}_down", row.down, row.name, remedy)
 
             def forget() -> None:
@@ -176,7 +176,8 @@ class PostgresLedger:
         """Try again where a lock could not be had: by then the long query in front of us may be over."""
         for number in range(1, ATTEMPTS + 1):
             try:
-                return attempt()
+                attempt()
+                return
             except DatabaseError as error:
                 if not isinstance(error.__cause__, psycopg.errors.LockNotAvailable) or number == ATTEMPTS:
                     raise

@@ -115,9 +115,7 @@ def next_names(files: Mapping[str, bytes], description: str, now: datetime) -> t
 
 def _migration(name: str, text: str, content: bytes) -> Migration:
     headers = _headers(text)
-    phases: list[Phase] = [word for word, _ in headers if word == "expand" or word == "contract"]
-    if len(phases) != 1:
-        raise ValueError("begin it with the line -- expand or -- contract")
+    phase = _phase([word for word, _ in headers if word in ("expand", "contract")])
     pauses = [pause for word, pause in headers if word == "batches"]
     transactional = is_transactional(text)
     if pauses and not transactional:
@@ -133,7 +131,7 @@ def _migration(name: str, text: str, content: bytes) -> Migration:
     checksum = hashlib.sha256(content).hexdigest()
     pause = _pause(pauses[0]) if pauses else None
     stem = name.removesuffix(".sql")
-    return Migration(int(match[1]), stem, phases[0], checksum, text, transactional=transactional, pause=pause)
+    return Migration(int(match[1]), stem, phase, checksum, text, transactional=transactional, pause=pause)
 
 
 def _headers(text: str) -> list[tuple[str, str]]:
@@ -145,6 +143,15 @@ def _headers(text: str) -> list[tuple[str, str]]:
         if match := HEADER.fullmatch(line.rstrip()):
             found.append((match[1].split()[0], match[2] or ""))
     return found
+
+
+def _phase(found: list[str]) -> Phase:
+    match found:
+        case ["expand"]:
+            return "expand"
+        case ["contract"]:
+            return "contract"
+    raise ValueError("begin it with the line -- expand or -- contract")
 
 
 def _pause(written: str) -> float:

@@ -37,7 +37,7 @@ UNSAFE: Mapping[str, str] = {
         "CREATE UNIQUE INDEX CONCURRENTLY in a -- no-transaction file, then ADD CONSTRAINT … UNIQUE USING INDEX"
     ),
     "renaming-column": ANEW,
-    "renaming-table": "a view of the new name beside the table lets both releases work, until a later one needs one alone",
+    "renaming-table": "make a view of the new name; later drop the view and rename in a -- contract migration",
     "require-concurrent-index-creation": (
         "CREATE INDEX CONCURRENTLY IF NOT EXISTS, alone in a file with -- no-transaction"
     ),
@@ -79,8 +79,11 @@ def parse(migration: Migration, report: str) -> list[Finding]:
 
     Raises ValueError for what is not squawk's JSON.
     """
+    answer = json.loads(report)
+    if not isinstance(answer, list):
+        raise ValueError("squawk answered with no list")
     try:
-        entries = [(int(e["line"]) + 1, str(e["rule_name"]), str(e["message"])) for e in json.loads(report)]
+        entries = [(int(e["line"]) + 1, str(e["rule_name"]), str(e["message"])) for e in answer]
     except (KeyError, TypeError) as error:
         raise ValueError(f"squawk answered in another form: {error}") from error
     found: dict[tuple[int, str], Finding] = {}

@@ -62,7 +62,7 @@ def refuse_if_drifted(standing: Standing, release: str) -> None:
 
 
 def refuse_over_contract(release: str, applied: Iterable[Applied], holds: Known, hint: str) -> None:
-    """Raise Refused where the database has lost something by a contract migration that this release knows nothing of."""
+    """Raise Refused where a contract migration that this release does not hold took something from the database."""
     over = [row.name for row in applied if row.phase == "contract" and row.key not in holds]
     if over:
         verb = "has" if len(over) == 1 else "have"
@@ -92,7 +92,7 @@ def split(pending: Sequence[Migration], serving: Sequence[Known]) -> Due:
     if problems:
         raise Refused(
             "a contract migration has to wait until the release that runs now is gone, and others come behind it",
-            f"first deploy a release that ends with {after[0].name}; or, if nothing that runs needs what it takes away: "
+            f"first deploy a release that ends with {after[0].name}; or, if what runs needs nothing of what goes: "
             "inv migrate --release=ID --over-contract",
             problems,
         )

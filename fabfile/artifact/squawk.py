@@ -37,6 +37,8 @@ def _lint(squawk: str, migration: Migration) -> list[Finding]:
     try:
         # From / it finds no settings of its own, so that the same file is judged the same everywhere.
         done = subprocess.run(words, input=migration.sql.encode(), capture_output=True, timeout=LIMIT, cwd="/")
+        if done.returncode not in (0, 1):
+            raise ValueError(f"it ended with status {done.returncode}")
         return parse(migration, done.stdout.decode())
     except (OSError, subprocess.TimeoutExpired, ValueError) as error:
         raise TurnoutError(f"squawk cannot judge {name}: {error}", f"see what it says: {squawk} {name}") from error

@@ -124,7 +124,7 @@ def test_a_third_of_five_that_fails_undoes_the_run_and_says_what_stays(place: Pl
     place.ledger.broken = "003_step"
     step = migrate(lambda: place.ledger, place.target)
     with pytest.raises(RolledBack, match=r"003_step\.sql:2: no such column"):
-        carry_out([step], [], place.run, Aftermath(lambda: []))
+        carry_out([step], [], place.run, Aftermath(list))
     assert versions(place) == [1, 2]
     assert place.told[-1] == "stays in the database: 001_step, 002_step; on request it is taken back: inv migrate.down"
     place.ledger.broken = ""

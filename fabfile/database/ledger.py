@@ -209,18 +209,13 @@ class PostgresLedger:
         """A session beside which there is no other migration and no dump. It ends with the lock."""
         with self._postgres.connected() as connection:
             deadline = time.monotonic() + WAIT
-            while connection.execute(statements.MIGRATE_ALONE).fetchone() != (True,):
+            while busy := _busy(connection):
                 if time.monotonic() > deadline:
                     raise DatabaseError(
-                        f"{self._postgres.live}: another migration or a backup has been at work for {WAIT:.0f} s",
+                        f"{self._postgres.live}: {busy}, for {WAIT:.0f} s now, and nothing may be migrated meanwhile",
                         "see who: SELECT * FROM pg_stat_activity WHERE application_name IN ('turnout', 'pg_dump')",
                     )
                 time.sleep(0.2)
-            if found := connection.execute(statements.DUMPING).fetchone():
-                raise DatabaseError(
-                    f"{self._postgres.live}: is being dumped (pid {found[0]}), and whoever reads would wait behind us",
-                    "type it again when that pg_dump has ended",
-                )
             yield connection
 
 
@@ -246,6 +241,14 @@ def _explained(connection: Connection, work: _Work, kept: bool = False) -> Itera
             "try when it is quieter: SELECT * FROM pg_stat_activity" if _is_lock(error) else work.remedy,
             [*details, f"the database is at {work.reached}; {'part' if kept else 'nothing'} {rest}"],
         ) from error
+
+
+def _busy(connection: Connection) -> str:
+    """Who must end first; "" once the lock is ours and nobody dumps, with or without it."""
+    if connection.execute(statements.MIGRATE_ALONE).fetchone() != (True,):
+        return "another migration or a backup is at work"
+    dump = connection.execute(statements.DUMPING).fetchone()
+    return f"a pg_dump is at work (pid {dump[0]})" if dump else ""
 
 
 def _is_lock(error: psycopg.Error) -> bool:

@@ -41,7 +41,7 @@ class Done:
 
 
 class Project:
-    """One user's checkout, with the environment `test` on the lab's hosts."""
+    """One user's checkout, with the environment `test` on the lab's hosts; `files` go into every release it builds."""
 
     def __init__(self, folder: Path, lab: Lab) -> None:
         self.folder, self.lab = folder, lab
@@ -54,6 +54,7 @@ class Project:
         # Each command would compile the whole product anew.
         self.environment.pop("PYTHONDONTWRITEBYTECODE", None)
         self.always: dict[str, Any] = {}
+        self.files: dict[str, str] = {}
         self._builds = 0
         self._sound: set[str] = set()
         self.configure()
@@ -84,6 +85,9 @@ class Project:
         shutil.copytree(Path(__file__).with_name("app"), source)
         (source / "package.json").write_text(json.dumps({"name": "small", "version": version, "build": self._builds}))
         (source / "behaviour.json").write_text(json.dumps(behaviour))
+        for path, text in self.files.items():
+            (source / path).parent.mkdir(exist_ok=True)
+            (source / path).write_text(text)
         release = str(self.inv("build", "--json").document["id"])
         if not behaviour:
             self._sound.add(release)

@@ -1,0 +1,86 @@
+"""Migrations that are interrupted, taken back, made, judged, or applied without a deploy."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.project import Project
+from tests.e2e.shelf import COLUMN, SLOW, add, applied, killed_at, traces
+from tests.e2e.stored import sql
+
+pytestmark = pytest.mark.lab
+
+
+def test_a_deploy_that_died_while_migrating_is_resumed_and_applies_nothing_twice(project: Project, shelf: str) -> None:
+    add(project, n002_colour=COLUMN, n003_slow=SLOW)
+    second = project.build("2.4.0")
+    killed_at(project, "migrate", "deploy", f"--release={second}")
+    project.inv("deploy.resume")
+    assert applied(project) == ["001_base", "002_colour", "003_slow"]
+    assert sorted(traces(project)) == ["column", "slow"]
+    assert {release for _, release in project.live().values()} == {second}
+
+
+def test_an_abort_says_what_stays_and_it_can_be_taken_back_on_request(project: Project, shelf: str) -> None:
+    add(project, n002_colour=COLUMN, n002_colour_down="ALTER TABLE shelf DROP COLUMN colour;\n", n003_slow=SLOW)
+    second, before = project.build("2.5.0"), project.live()
+    killed_at(project, "migrate", "deploy", f"--release={second}")
+    done = project.inv("deploy.abort")
+    assert "stays in the database: 002_colour" in done.err
+    assert project.live() == before
+    assert "wants a confirmation" in project.inv("migrate.down", expect=3).err
+    project.inv("migrate.down", "--yes")
+    assert applied(project) == ["001_base"]
+    assert sql(project, "select count(*) from information_schema.columns where column_name = 'colour'") == "0"
+    project.inv("deploy", f"--release={second}")
+    assert applied(project)[-1] == "003_slow"
+
+
+def test_what_runs_keeps_its_migrations(project: Project, shelf: str) -> None:
+    add(project, n002_colour=COLUMN, n002_colour_down="ALTER TABLE shelf DROP COLUMN colour;\n")
+    second = project.build("2.6.0")
+    project.inv("deploy", f"--release={second}")
+    refused = project.inv("migrate.down", "--yes", expect=5).err
+    assert f"002_colour: {second} runs and holds it" in refused
+    assert applied(project)[-1] == "002_colour"
+
+
+def test_a_backup_and_a_migration_do_not_meet(project: Project, shelf: str) -> None:
+    add(project, n002_colour=COLUMN, n003_slow=SLOW)
+    second = project.build("2.8.0")
+    process = project.start("deploy", f"--release={second}", "--json")
+    assert process.stdout
+    while json.loads(process.stdout.readline()).get("step") != "migrate":
+        pass
+    assert "deploy" in project.inv("backup.create-db", "--lock-wait=0s", expect=4).err
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+
+
+def test_a_release_migrates_without_being_deployed(project: Project, shelf: str) -> None:
+    add(project, n002_colour=COLUMN, n003_drop="-- contract\nALTER TABLE shelf DROP COLUMN name;\n")
+    second, before = project.build("2.9.0"), project.live()
+    planned = project.inv("migrate", f"--release={second}", "--plan", "--json", expect=2).document
+    assert planned["migrations"][-1] == "002_colour"
+    assert planned["waiting"] == ["003_drop"]
+    project.inv("migrate", f"--release={second}")
+    assert applied(project) == ["001_base", "002_colour"]
+    assert project.live() == before
+    project.inv("deploy", f"--release={second}")
+    assert applied(project)[-1] == "003_drop"
+
+
+def test_a_new_pair_is_made_judged_and_deployed(project: Project, shelf: str) -> None:
+    project.build("2.10.0")
+    up, down = project.inv("migrate.new", "add a size", "--json").document["files"]
+    assert (up.rsplit("/", 1)[1], down.rsplit("/", 1)[1]) == ("002_add_a_size.sql", "002_add_a_size_down.sql")
+    assert "002_add_a_size.sql: holds no statement" in project.inv("migrate.lint", expect=3).err
+    with Path(up).open("a") as file:
+        file.write("ALTER TABLE shelf ADD COLUMN size bigint;\n")
+    assert "2 migrations" in project.inv("migrate.lint").out
+    with Path(up).open("a") as file:
+        file.write("ALTER TABLE shelf RENAME TO rack;\n")
+    assert "renaming-table" in project.inv("migrate.lint", expect=5).err

@@ -12,7 +12,7 @@ from fabfile.ui.reporter import Reporter
 from fabfile.verb import ENV, JSON, LOCK_WAIT, YES, duration, verb
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from fabfile.artifact.archive import Release
     from fabfile.engine.run import Run
@@ -121,11 +121,12 @@ def down(
             return reporter.answer("nothing to take back", {"taken_back": []})
         lost = f"{', '.join(names)} is about to be taken back from {session.name}; what only they hold is lost."
         session.confirm(yes, lost, always=True)
-        with session.lease("migrate.down", f"take back {names[-1]}", duration(lock_wait, "--lock-wait")):
+        with session.lease("migrate-down", f"take back {names[-1]}", duration(lock_wait, "--lock-wait")) as run:
             observed = session.observe()
             refuse_if_unfinished(observed)
-            for row in _taken_back(session, observed, to):
-                session.ledger.take_back(row, reporter.say)
+            rows = _taken_back(session, observed, to)
+            _take_back(session, rows, run)
+            names = [row.name for row in rows]
         reporter.answer(f"taken back: {', '.join(names)}", {"taken_back": names})
     return None
 
@@ -163,6 +164,7 @@ def _due(
 
 def _apply(session: Session, archive: Release, over_contract: bool, skip_backup: bool, run: Run) -> list[str]:
     """Under the lease: look again, take the backup that the environment asks for, and apply."""
+    from fabfile.engine.step import OperatorStep
     from fabfile.steps.recovery import described, save
 
     wanted, _ = _due(session, archive, session.observe(), over_contract)
@@ -170,7 +172,11 @@ def _apply(session: Session, archive: Release, over_contract: bool, skip_backup:
     if wanted and backup and backup.before_deploy and not skip_backup:
         point = save(session.recovery, "database", f"before migration to {identity}", run.id, None)
         session.reporter.say(described(point))
-    session.ledger.apply(wanted, identity, run.id, session.reporter.say)
+
+    def work(run: Run) -> None:
+        session.ledger.apply(wanted, identity, run.id, session.reporter.say)
+
+    OperatorStep("migrate", "migrate the database", session.environment.app_hosts, work).do(run)
     return _names(wanted)
 
 
@@ -180,6 +186,16 @@ def _taken_back(session: Session, observed: Mapping[str, Observed], to: str | No
 
     down_to = int(to) if to is not None else None
     return to_take_back(session.ledger.applied(), down_to, running(session, observed))
+
+
+def _take_back(session: Session, rows: Sequence[Applied], run: Run) -> None:
+    from fabfile.engine.step import OperatorStep
+
+    def work(run: Run) -> None:
+        for row in rows:
+            session.ledger.take_back(row, session.reporter.say)
+
+    OperatorStep("migrate-down", "take migrations back", session.environment.app_hosts, work).do(run)
 
 
 def _by_command(

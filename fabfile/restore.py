@@ -181,6 +181,8 @@ def _preview(session: Session, observed: Mapping[str, Observed], point: Recovery
         f"lost to users: {since(server.stopped_at if server and restore.server else point.created_at, now)}",
         f"kept beside until inv backup.drop-old: {kept_as(session, restore)}{safe}",
     ]
+    if restore.database and not choice.release and session.environment.migrations:
+        lines.append("the live release may have come with migrations since then: apply them again with inv migrate")
     if restore.server:
         lines.append(f"every database on the server goes back: {', '.join(session.point_in_time.look().databases)}")
     for name in session.environment.app_hosts:

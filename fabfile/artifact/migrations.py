@@ -33,6 +33,8 @@ def read_release(release: Release, folder: str) -> tuple[Migration, ...]:
             for member in tar:
                 if member.name in wanted:
                     files[wanted[member.name]] = _content(tar, member, checksums[member.name])
+                if len(files) == len(wanted):
+                    break
     except (OSError, tarfile.TarError, zstandard.ZstdError) as error:
         raise BadInput(f"{release.path} cannot be read: {error}", FOREIGN) from error
     if lacking := sorted(set(wanted.values()) - set(files)):

@@ -135,6 +135,9 @@ class PostgresLedger:
             for schema, name in _broken(connection, work.text):
                 connection.execute(sql.SQL("DROP INDEX CONCURRENTLY {}").format(sql.Identifier(schema, name)))
             connection.execute(work.text.encode())
+            if connection.info.transaction_status == IN_TRANSACTION:
+                fact = f"{work.name}.sql leaves a transaction open, so nothing that it did in there is kept"
+                raise DatabaseError(fact, "take BEGIN out of it")
             if left := _broken(connection, work.text):
                 fact = f"{work.name}.sql left the index {left[0][1]} half-built"
                 raise DatabaseError(fact, "type the command again: the next attempt drops it and builds it anew")
@@ -146,10 +149,10 @@ class PostgresLedger:
         """The statement again and again, each time in a transaction of its own, until it changes no row."""
         began = told = time.monotonic()
         total = changed = 0
+        self._prepare(connection, work.text)
 
         def attempt() -> None:
             nonlocal changed
-            self._prepare(connection, work.text)
             with _explained(connection, work, kept=True), connection.transaction():
                 changed = max(connection.execute(work.text.encode()).rowcount, 0)
                 if not changed:

@@ -10,7 +10,7 @@ from fabfile.database.port import Ledger
 from fabfile.engine.events import Note
 from fabfile.engine.run import Run
 from fabfile.engine.step import OperatorStep
-from fabfile.errors import TurnoutError
+from fabfile.errors import BadInput, TurnoutError
 from fabfile.model.migration import Migration
 from fabfile.steps.target import Target
 
@@ -60,7 +60,8 @@ def _parts(
 
 def _migrations(target: Target, names: tuple[str, ...]) -> list[Migration]:
     settings = target.environment.migrations
-    assert settings, "migrations are only planned where there is a section about them"
+    if settings is None:
+        raise BadInput(f"hosts/{target.name}.yml has no migrations section any more", "put it back: the run needs it")
     assert target.archive and target.manifest, "a run that goes on has its release"
     found = read_release(Release(target.archive, target.manifest), settings.folder)
     return [migration for migration in found if migration.name in names]

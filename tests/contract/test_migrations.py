@@ -92,6 +92,12 @@ def test_a_file_that_ends_its_transaction_is_not_taken_for_whole(work: Work) -> 
         assert work.names == []
 
 
+def test_a_file_outside_transactions_that_opens_one_is_not_taken_for_applied(work: Work) -> None:
+    with pytest.raises(DatabaseError, match="leaves a transaction open"):
+        work.apply(files("-- expand\n-- no-transaction\nBEGIN; CREATE TABLE a (i int);"))
+    assert (work.names, work.tables()) == ([], set())
+
+
 def test_what_one_file_sets_does_not_reach_the_next(work: Work) -> None:
     work.apply(
         files(

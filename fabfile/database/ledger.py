@@ -211,6 +211,7 @@ class PostgresLedger:
     def _alone(self) -> Iterator[Connection]:
         """A session beside which there is no other migration and no dump. It ends with the lock."""
         with self._postgres.connected() as connection:
+            connection.prepare_threshold = None  # what files do to the session must not matter to us
             deadline = time.monotonic() + WAIT
             while busy := _busy(connection):
                 if time.monotonic() > deadline:

@@ -60,7 +60,8 @@ class PostgresLedger:
             self._become_owner(connection)
             connection.execute(statements.CREATE_VERSIONS)
             rows = {row.version: row for row in _applied(connection)}
-            reached = max(rows.values(), key=lambda row: row.version).name if rows else "before the first migration"
+            newest = max(rows.values(), key=lambda row: row.version, default=None)
+            reached = f"at {newest.name}" if newest else "before its first migration"
             for migration in wanted:
                 row = rows.get(migration.version)
                 if row and row.key != migration.key:
@@ -70,7 +71,7 @@ class PostgresLedger:
                     work = _Work(migration.name, migration.sql, reached)
                     seconds = self._apply(connection, migration, work, release, run, tell)
                     tell(f"{migration.name} ({migration.phase}) applied in {seconds:.1f} s")
-                reached = migration.name
+                reached = f"at {migration.name}"
 
     def take_back(self, row: Applied, tell: Tell) -> None:
         """See `Ledger.take_back`."""
@@ -79,7 +80,7 @@ class PostgresLedger:
             if row.key not in {other.key for other in _applied(connection)}:
                 return
             remedy = f"do by hand what it should have done, and take {row.version} out of turnout_migrations"
-            work = _Work(f"{row.name}_down", row.down, row.name, remedy)
+            work = _Work(f"{row.name}_down", row.down, f"at {row.name}", remedy)
 
             def forget() -> None:
                 self._become_owner(connection)
@@ -239,11 +240,11 @@ def _explained(connection: Connection, work: _Work, kept: bool = False) -> Itera
         line = f":{work.text.count(chr(10), 0, position - 1) + 1}" if position else ""
         message = diagnosis.message_primary or str(error).strip()
         details = [text for text in (diagnosis.message_detail, diagnosis.message_hint, diagnosis.context) if text]
-        rest = "of it may be kept; it can be run again" if kept else "of it is kept"
+        stays = "part of {} may be kept, and it can be run again" if kept else "nothing of {} is kept"
         raise DatabaseError(
             f"{work.name}.sql{line}: {message}",
             "try when it is quieter: SELECT * FROM pg_stat_activity" if _is_lock(error) else work.remedy,
-            [*details, f"the database is at {work.reached}; {'part' if kept else 'nothing'} {rest}"],
+            [*details, f"the database is {work.reached}; {stays.format(work.name)}"],
         ) from error
 
 

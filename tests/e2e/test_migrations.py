@@ -45,7 +45,7 @@ def test_the_third_of_five_that_fails_leaves_two_and_the_old_release_serving(
         failed = project.inv("deploy", f"--release={second}", expect=6)
     assert visitor.failures == []
     assert '003_wrong.sql:3: column "nothing" does not exist' in failed.err
-    assert "the database is at 002_colour; nothing of it is kept" in failed.err
+    assert "the database is at 002_colour; nothing of 003_wrong is kept" in failed.err
     assert "stays in the database: 002_colour; " in failed.err
     assert applied(project) == ["001_base", "002_colour"]
     assert traces(project) == ["column"]

@@ -37,7 +37,7 @@ UNSAFE: Mapping[str, str] = {
         "CREATE UNIQUE INDEX CONCURRENTLY in a -- no-transaction file, then ADD CONSTRAINT … UNIQUE USING INDEX"
     ),
     "renaming-column": ANEW,
-    "renaming-table": "make a view of the new name; later drop the view and rename in a -- contract migration",
+    "renaming-table": "leave the table its name, and make a view of the new one for the application to use",
     "require-concurrent-index-creation": (
         "CREATE INDEX CONCURRENTLY IF NOT EXISTS, alone in a file with -- no-transaction"
     ),

@@ -11,6 +11,7 @@ from fabfile import (
     canary,
     deploy,
     drop_old,
+    environments,
     hosts,
     lock,
     maintenance,
@@ -29,13 +30,15 @@ from fabfile.lab import tasks as lab
 def namespace() -> Collection:
     """The root collection. Order is alphabetical in `inv --list`, whatever is done here."""
     root = Collection()
-    for task in (build.build, deploy.plan, recover.recover, rollback.rollback, status.status, status.releases):
+    single = (build.build, deploy.plan, recover.recover, rollback.rollback, status.status, status.releases)
+    for task in (*single, environments.config):
         root.add_task(task)
     deploys = Collection("deploy")
     deploys.add_task(deploy.deploy, default=True)
     for task in (unfinished.resume, unfinished.abort, deploy.catch_up):
         deploys.add_task(task)
     root.add_collection(deploys)
+    root.add_collection(Collection("env", environments.diff))
     for name, module in (
         ("backup", backups),
         ("bucket", bucket),

@@ -74,7 +74,8 @@ class Rollout:
 class Plan:
     """A run over the fleet. `unchanged` names hosts that already are as wanted, `missing` those left out.
 
-    `restore` tells what is exchanged where files or rows return.
+    `restore` tells what is exchanged where files or rows return. `hotfix` is why the run did not wait for its hour, and
+    `approved_by` names who agreed to it.
     """
 
     verb: str
@@ -88,6 +89,8 @@ class Plan:
     migrate: bool = False
     rollout: Rollout = Rollout()
     restore: Restore | None = None
+    hotfix: str = ""
+    approved_by: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.kind in ("restore", "stay")) != (self.restore is not None):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from invoke.collection import Collection
 
-from fabfile import backup as backups
 from fabfile import (
+    approve,
     bucket,
     build,
     canary,
@@ -23,7 +23,9 @@ from fabfile import (
     status,
     unfinished,
     verification,
+    windows,
 )
+from fabfile import backup as backups
 from fabfile.lab import tasks as lab
 
 
@@ -31,7 +33,7 @@ def namespace() -> Collection:
     """The root collection. Order is alphabetical in `inv --list`, whatever is done here."""
     root = Collection()
     single = (build.build, deploy.plan, recover.recover, rollback.rollback, status.status, status.releases)
-    for task in (*single, environments.config):
+    for task in (*single, environments.config, approve.approve, approve.approvals):
         root.add_task(task)
     deploys = Collection("deploy")
     deploys.add_task(deploy.deploy, default=True)
@@ -47,6 +49,7 @@ def namespace() -> Collection:
         ("lab", lab),
         ("lock", lock),
         ("maintenance", maintenance),
+        ("windows", windows),
     ):
         root.add_collection(Collection.from_module(module, name=name))
     for task in (

@@ -29,8 +29,8 @@ def sign(text: str, key: Path, namespace: str) -> str:
 def signer_of(text: str, signature: str, namespace: str, signers: Path) -> Signer:
     """Who has signed the text, in the eyes of a file of allowed signers.
 
-    Raises Refused for a signature that is not of this text and namespace, or of nobody's in the file, BadInput when there
-    is no such file.
+    Raises Refused for a signature that is not of this text and namespace, or of nobody in the file, and BadInput where
+    there is no such file.
     """
     if not signers.is_file():
         raise BadInput(
@@ -45,7 +45,9 @@ def signer_of(text: str, signature: str, namespace: str, signers: Path) -> Signe
         if named.returncode or not name:
             raise Refused(f"signed by a key that {signers.name} has not, or has no more", f"add its line to {signers}")
         if not re.fullmatch(r"[^\s,*?!]+", name):
-            raise Refused(f"{signers}: {name!r} is not one name", "give each person a line, without commas and patterns")
+            raise Refused(
+                f"{signers}: {name!r} is not one name", "give each person a line, without commas and patterns"
+            )
         words = ("-n", namespace, "-I", name, "-s", file.name, "-f", str(signers))
         done = _ssh_keygen("verify", *words, given=text)
     found = _GOOD.search(done.stdout)

@@ -53,7 +53,8 @@ def approvals(reporter: Reporter, env: str | None = None, json: bool = False) ->
         _refuse_if_unwanted(session)
         now, rows, documents = datetime.now(UTC), [], []
         app, required = session.environment.app, session.environment.approvals.required
-        found, unusable = session.ledger.read(since=now - WAITING)
+        lasts = timedelta(seconds=session.environment.approvals.expire)
+        found, unusable = session.ledger.read(since=now - max(WAITING, lasts))
         for line in unusable:
             reporter.say(f"counts for nothing: {line}")
         for signed in waiting(found, app, session.name, now):

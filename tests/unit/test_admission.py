@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from fabfile import approve, windows
+from fabfile import approve, schedule, windows
 from fabfile.admission import admitted, foretell, hotfix_reason
+from fabfile.commands.timetable import Place
 from fabfile.config.schema import Environment
 from fabfile.config.sources import Channel, resolve_channels
 from fabfile.errors import BadInput, Refused, TurnoutError
@@ -22,6 +23,7 @@ from fabfile.model.approval import Statement
 from fabfile.model.plan import Plan
 from fabfile.model.release import Manifest
 from fabfile.remote.fleet import Fleet
+from fabfile.remote.scheduler import Cron
 from fabfile.session import Session
 from fabfile.steps.target import Target
 from fabfile.storage.directory import DirectoryStore
@@ -245,3 +247,16 @@ def test_what_nobody_took_is_told_again(tmp_path: Path) -> None:
     with listening() as heard:
         assert len(windows.tell_what_is_due(announcing(tmp_path, heard.url("/", "json")), now)) == 1
     assert len(heard.bodies) == 1
+
+
+@pytest.mark.parametrize(
+    ("maintenance", "names"), [(True, ["backup", "maintain", "announce"]), (False, ["backup", "maintain"])]
+)
+def test_the_schedule_looks_for_news_where_there_may_be_any(
+    tmp_path: Path, maintenance: bool, names: list[str]
+) -> None:
+    found = announcing(tmp_path, "json://127.0.0.1") if maintenance else session(tmp_path)
+    place = Place("shop", "demo", "/opt/python", "/opt/shop", "/etc/shop.env")
+    jobs, _ = schedule._jobs(found, place, Cron(tmp_path, tmp_path, tmp_path))
+    assert [job.name for job in jobs] == names
+    assert [schedule._commands(name, found)[-1] for name in names][2:] == [["windows.announce"]] * maintenance

@@ -32,8 +32,21 @@ class Checkout:
 
     folder: Path
 
-    def inv(self, *words: str, expect: int = 0) -> subprocess.CompletedProcess[str]:
+    @staticmethod
+    def of(folder: Path, **files: str) -> Checkout:
+        """A copy of the product with these environments."""
+        leave = shutil.ignore_patterns("__pycache__", "node_modules")
+        shutil.copytree(ROOT / "fabfile", folder / "fabfile", ignore=leave)
+        shutil.copy(ROOT / "tasks.py", folder)
+        (folder / "hosts").mkdir()
+        for name, text in files.items():
+            (folder / "hosts" / f"{name}.yml").write_text(text)
+        return Checkout(folder)
+
+    def inv(self, *words: str, expect: int = 0, **variables: str) -> subprocess.CompletedProcess[str]:
+        """One command, which is given these variables and writes none of the secrets; its exit code is the expected."""
         environment = {"PATH": os.environ["PATH"], "SHOP_KEY": "hunter2-staging", "LIVE_KEY": "hunter2-live"}
+        environment |= variables
         command = [sys.executable, "-m", "invoke", *words]
         done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=120)
         assert done.returncode == expect, done.stdout + done.stderr
@@ -46,13 +59,7 @@ class Checkout:
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    folder = tmp_path_factory.mktemp("checkout")
-    shutil.copytree(ROOT / "fabfile", folder / "fabfile", ignore=shutil.ignore_patterns("__pycache__", "node_modules"))
-    shutil.copy(ROOT / "tasks.py", folder)
-    (folder / "hosts").mkdir()
-    for name, text in (("base", BASE), ("staging", STAGING), ("production", PRODUCTION)):
-        (folder / "hosts" / f"{name}.yml").write_text(text)
-    return Checkout(folder)
+    return Checkout.of(tmp_path_factory.mktemp("checkout"), base=BASE, staging=STAGING, production=PRODUCTION)
 
 
 def test_config_shows_each_value_with_its_origin(checkout: Checkout) -> None:

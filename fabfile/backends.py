@@ -11,16 +11,29 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from fabfile.config.approvals import signing_key
 from fabfile.config.backup import BucketSettings
 from fabfile.config.schema import Environment
-from fabfile.config.sources import Channel, Sources, resolve, resolve_all, resolve_channels, resolve_ping
+from fabfile.config.sources import (
+    Channel,
+    Sources,
+    resolve,
+    resolve_all,
+    resolve_channels,
+    resolve_endpoint,
+    resolve_ping,
+)
 from fabfile.database.port import Database, Ledger
 from fabfile.errors import BadInput
+from fabfile.model.approval import Statement
 from fabfile.model.paths import Paths
 from fabfile.recovery.catalogue import Catalogue
 from fabfile.recovery.integrity import no_identity
 from fabfile.recovery.scope import Scope
+from fabfile.register import Register
 from fabfile.remote.fleet import Fleet
+from fabfile.signing import sign
+from fabfile.storage.port import Store
 from fabfile.ui.reporter import Reporter
 
 if TYPE_CHECKING:
@@ -85,10 +98,37 @@ class Backends:
             self.physical,
         )
 
+    @cached_property
+    def store(self) -> Store:
+        """The bucket of the environment, for what needs no secret of it. Raises BadInput where there is none."""
+        settings = self.environment.backup
+        if settings is None:
+            raise BadInput(f"hosts/{self.name}.yml has no backup section", "hosts/example.yml shows one")
+        return self._store(settings, resolve_endpoint(settings, PROJECT, os.environ), settings.max_size)
+
+    @property
+    def root(self) -> str:
+        """What the keys of this environment begin with in its bucket."""
+        prefix = self.environment.backup.prefix if self.environment.backup else ""
+        return f"{prefix}/{self.environment.app}/{self.name}/"
+
+    @cached_property
+    def register(self) -> Register:
+        """What people have signed about releases."""
+        return Register(self.store, self.root, PROJECT / Path(self.environment.approvals.signers).expanduser())
+
+    def signature(self, statement: Statement) -> str:
+        """A statement signed by whoever types this. Raises BadInput when their key cannot be used."""
+        key = signing_key(self.environment.approvals, PROJECT, os.environ)
+        return sign(statement.to_text(), key, statement.namespace)
+
     def _catalogue(self, settings: BucketSettings, endpoint: str | None, max_size: int) -> Catalogue:
+        return Catalogue(self._store(settings, endpoint, max_size), settings.prefix, self.environment.app, self.name)
+
+    def _store(self, settings: BucketSettings, endpoint: str | None, max_size: int) -> Store:
         from fabfile.storage.s3 import S3Store
 
-        store = S3Store(
+        return S3Store(
             settings.bucket,
             settings.region,
             endpoint,
@@ -99,7 +139,6 @@ class Backends:
             checksums=settings.checksums,
             ca_file=PROJECT / Path(settings.ca_file).expanduser() if settings.ca_file else None,
         )
-        return Catalogue(store, settings.prefix, self.environment.app, self.name)
 
     def _identity(self) -> SecretStr:
         """The private key that encrypted backups are read with. Raises BadInput without one."""

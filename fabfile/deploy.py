@@ -36,6 +36,8 @@ RELEASE = "release file or id; default: the newest in dist/"
         "allow_missing": "go on without up to so many hosts that are out of reach",
         "skip_backup": "do not take the backup that the environment asks for",
         "skip_migrate": "leave the database alone: run no migration, nor ask whether the release fits it",
+        "hotfix": "begin outside the windows or within a freeze (inv windows); wants --reason and is recorded",
+        "reason": "why a hotfix cannot wait, on one line",
         "lock_wait": LOCK_WAIT,
         "yes": YES,
         "json": JSON,
@@ -54,15 +56,19 @@ def deploy(
     allow_missing: int = 0,
     skip_backup: bool = False,
     skip_migrate: bool = False,
+    hotfix: bool = False,
+    reason: str | None = None,
     lock_wait: str = "0s",
     yes: bool = False,
     json: bool = False,
 ) -> None:
     """Put a release on every host, prove it healthy, and move traffic to it; undo everything if a step fails."""
+    from fabfile.admission import admitted, hotfix_reason
     from fabfile.planning.rollout import parse_rollout
     from fabfile.planning.unfinished import refuse_if_unfinished
     from fabfile.session import opened
 
+    urgent = hotfix_reason(hotfix, reason)
     pace = (duration(step, "--step"), duration(watch, "--watch") if watch else 0.0)
     with opened(env, reporter, read_only=plan) as session:
         hosts = session.reachable(allow_missing)
@@ -82,6 +88,7 @@ def deploy(
             target = target_on(session.observe(hosts))
             if target.plan.empty:
                 return reporter.answer(f"nothing to do: {session.name} serves {target.plan.release}", summary(target))
+            target = admitted(session, target, urgent)
             session.carry_out(steps(session, target), closing(target), run, target)
         answer(session, target)
     return None
@@ -261,11 +268,13 @@ def _chosen(session: Session, limit: str | None, hosts: tuple[str, ...]) -> tupl
 
 
 def _show(session: Session, target: Target) -> None:
+    from fabfile.admission import foretell
     from fabfile.ui.plan import plan_document, plan_text
 
     reporter = session.reporter
     if target.plan.empty:
         return reporter.answer(f"nothing to do: {session.name} serves {target.plan.release}", summary(target))
+    foretell(session)
     table = [*steps(session, target), *closing(target), *session.contracts(target)]
     reporter.answer(plan_text(target, table), plan_document(target, table))
     return reporter.leave(2)

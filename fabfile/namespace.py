@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from invoke.collection import Collection
 
-from fabfile import backup as backups
 from fabfile import (
+    approve,
     bucket,
     build,
     canary,
     deploy,
     drop_old,
+    environments,
     hosts,
     lock,
     maintenance,
@@ -24,20 +25,24 @@ from fabfile import (
     status,
     unfinished,
     verification,
+    windows,
 )
+from fabfile import backup as backups
 from fabfile.lab import tasks as lab
 
 
 def namespace() -> Collection:
     """The root collection. Order is alphabetical in `inv --list`, whatever is done here."""
     root = Collection()
-    for task in (build.build, deploy.plan, recover.recover, rollback.rollback, status.status, status.releases):
+    single = (build.build, deploy.plan, recover.recover, rollback.rollback, status.status, status.releases)
+    for task in (*single, environments.config, approve.approve, approve.approvals):
         root.add_task(task)
     deploys = Collection("deploy")
     deploys.add_task(deploy.deploy, default=True)
     for task in (unfinished.resume, unfinished.abort, deploy.catch_up):
         deploys.add_task(task)
     root.add_collection(deploys)
+    root.add_collection(Collection("env", environments.diff))
     for name, module in (
         ("backup", backups),
         ("bucket", bucket),
@@ -47,6 +52,7 @@ def namespace() -> Collection:
         ("lock", lock),
         ("maintenance", maintenance),
         ("migrate", migrate),
+        ("windows", windows),
     ):
         root.add_collection(Collection.from_module(module, name=name))
     for task in (sql_files.new, sql_files.lint):

@@ -138,11 +138,11 @@ def answer(session: Session, target: Target) -> None:
 
 def _hosts(session: Session, text: str | None) -> tuple[str, ...]:
     from fabfile.backends import PROJECT
-    from fabfile.config.load import line_of
+    from fabfile.config.load import origin_of
 
     environment = session.environment
     asked = disaster.asked_hosts(one_line(text, "--hosts") if text is not None else None, environment)
-    lines = {name: line_of(session.name, PROJECT, ("hosts", name, "address")) for name in environment.hosts}
+    lines = {name: str(origin_of(session.name, PROJECT, ("hosts", name, "address"))) for name in environment.hosts}
     disaster.refuse_if_moved(asked, environment, session.name, lines)
     return asked.hosts
 
@@ -182,17 +182,17 @@ def _database_problems(session: Session, point: RecoveryPoint) -> list[str]:
 def _where(session: Session) -> Iterator[None]:
     """A machine that cannot be reached may be the dead one still: say where its address stands."""
     from fabfile.backends import PROJECT
-    from fabfile.config.load import line_of
+    from fabfile.config.load import origin_of
 
     try:
         yield
     except (FleetError, Unreachable) as error:
         failures: tuple[TurnoutError, ...] = error.failures if isinstance(error, FleetError) else (error,)
         hosts = [failure.host for failure in failures if isinstance(failure, Unreachable)]
-        lines = {host: line_of(session.name, PROJECT, ("hosts", host, "address")) for host in hosts}
+        lines = {host: origin_of(session.name, PROJECT, ("hosts", host, "address")) for host in hosts}
         error.details = (
             *error.details,
-            *(f"hosts/{session.name}.yml:{line} says where {host} is" for host, line in lines.items()),
+            *(f"{line} says where {host} is" for host, line in lines.items()),
         )
         raise
 

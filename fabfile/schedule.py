@@ -67,7 +67,7 @@ def schedule(
 
 @verb(
     help={
-        "job": "backup, or maintain: verify the newest backup, prune, check",
+        "job": "backup; maintain: verify the newest backup, prune, check; announce: tell of maintenance ahead",
         "env": ENV,
         "log": "the file that the output goes to, if any: a large one is put aside",
     }
@@ -153,12 +153,12 @@ def _jobs(session: Session, place: Place, found: Scheduler) -> tuple[Sequence[Jo
     """The jobs, and by how many seconds the scheduler itself has to spread them."""
     import socket
 
-    from fabfile.commands.timetable import jobs, spread
+    from fabfile.commands.timetable import announcing, jobs, spread
 
     settings = _settings(session)
-    if found.spreads:
-        return jobs(settings.every), settings.jitter
-    return jobs(settings.every, spread(settings.jitter, place.name, socket.gethostname())), 0.0
+    first = 0 if found.spreads else spread(settings.jitter, place.name, socket.gethostname())
+    news = [announcing(first)] if session.environment.calendar.maintenance else []
+    return [*jobs(settings.every, first), *news], settings.jitter if found.spreads else 0.0
 
 
 def _variables(session: Session) -> str:
@@ -223,6 +223,7 @@ def _commands(job: str, session: Session) -> list[list[str]]:
     commands = {
         "backup": [["backup", "--reason=scheduled", wait]],
         "maintain": [["backup.verify", "--backup=latest"], ["backup.prune", "--yes", wait], ["backup.check"]],
+        "announce": [["windows.announce"]],
     }
     if job not in commands:
         raise BadInput(f"there is no job {job!r}", f"jobs: {', '.join(commands)}")

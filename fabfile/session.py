@@ -37,6 +37,7 @@ from fabfile.planning.preflight import refuse_if_unfit
 from fabfile.planning.unfinished import Unfinished
 from fabfile.recovery.restore import fetch_stored
 from fabfile.remote.fleet import Fleet
+from fabfile.remote.local import LocalHost
 from fabfile.remote.port import Host
 from fabfile.remote.read_only import ReadOnlyHost
 from fabfile.remote.ssh import SshHost
@@ -52,7 +53,7 @@ class Session(Backends):
 
     run_id: str
     holder: str
-    connect: Callable[[str], SshHost]
+    connect: Callable[[str], Host]
     known_hosts: Path
 
     @property
@@ -320,9 +321,11 @@ def opened(env: str | None, reporter: Reporter, read_only: bool = False, project
         fleet.close()
 
 
-def _connector(environment: Environment, name: str, project: Path, known_hosts: Path) -> Callable[[str], SshHost]:
-    def connect(host: str) -> SshHost:
+def _connector(environment: Environment, name: str, project: Path, known_hosts: Path) -> Callable[[str], Host]:
+    def connect(host: str) -> Host:
         ssh, settings = environment.ssh, environment.hosts[host]
+        if settings.local:
+            return LocalHost(host)
         return SshHost(
             host,
             settings.address or host,

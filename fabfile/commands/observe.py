@@ -210,6 +210,8 @@ def _history(text: str) -> list[HistoryEntry]:
             e.get("run", ""),
             e.get("previous"),
             _restore(e.get("restore")),
+            e.get("hotfix", ""),
+            tuple(e.get("approved_by", ())),
         )
         for e in _json_lines(text)
     ]

@@ -8,8 +8,11 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from fabfile.config.approvals import ApprovalSettings
 from fabfile.config.backup import BackupSettings, backup_contradictions
+from fabfile.config.calendar import CalendarSettings
 from fabfile.config.database import DatabaseSettings
+from fabfile.config.layers import FILE_NAME
 from fabfile.config.migrations import MigrationSettings
 from fabfile.config.section import Section
 from fabfile.config.values import (
@@ -46,6 +49,8 @@ class HostSettings(Section):
     """Where the nginx hosts reach the application on this host; needed as soon as one of them is another machine."""
     roles: Annotated[tuple[Role, ...], Field(min_length=1)] = ("web", "app")
     """What runs there: `web` nginx, `app` PM2, `db` the PostgreSQL client tools beside or near the server."""
+    local: bool = False
+    """It is the very machine where `inv` is typed: commands run as whoever types, and SSH is not used."""
 
 
 class SshSettings(Section):
@@ -204,6 +209,10 @@ class BuildSettings(Section):
 class Environment(Section):
     """One environment: everything a task knows about where it works."""
 
+    extends: Annotated[str, Matching(FILE_NAME, "the name of a file in hosts/, such as base.yml")] | None = None
+    """A file in hosts/ that this one adds to: mappings are merged key by key, lists and values replaced."""
+    base: bool = False
+    """This file is there to be extended, and is no environment by itself."""
     app: Name
     """The application's name: directories, processes and nginx names are derived from it."""
     protected: bool = False
@@ -228,6 +237,10 @@ class Environment(Section):
     backup: BackupSettings | None = None
     notify: tuple[Sourced, ...] = ()
     """Who is told when something goes wrong: each `env:NAME` or `file:PATH` of a URL that Apprise knows."""
+    calendar: CalendarSettings = CalendarSettings()
+    """When deploys may begin, when they must not, and what maintenance is announced."""
+    approvals: ApprovalSettings = ApprovalSettings()
+    """Who has to agree before a release is deployed."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Environment:
@@ -246,6 +259,9 @@ class Environment(Section):
         lacking = [role for role, found in (("web", self.web_hosts), ("app", self.app_hosts)) if not found]
         if lacking:
             yield ("hosts",), f"at least one host needs the role {' and one the role '.join(lacking)}"
+        for name, host in self.hosts.items():
+            if host.local and (host.address or host.user or host.port):
+                yield ("hosts", name, "local"), "needs no address, user or port: nothing is reached by SSH"
         for name in self.app_hosts:
             if not self.together and self.hosts[name].internal is None:
                 yield (
@@ -263,12 +279,23 @@ class Environment(Section):
             yield ("migrations",), "needs a database section to know what to migrate"
         if self.migrations and self.release.migrate:
             yield ("release", "migrate"), "is another way than migrations.folder; keep one of them"
+        yield from self._homeless()
         if self.backup and self.backup.before_deploy and not self.database:
             yield ("backup", "before_deploy"), "needs a database section to know what to back up"
         if self.backup:
             yield from backup_contradictions(self.backup)
         if self.database and self.database.engine == "pgbackrest":
             yield from _server_contradictions(self.database, self.backup)
+
+    def _homeless(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """What is kept in the bucket, or told to channels, where there are none."""
+        if self.approvals.required and not self.backup:
+            yield ("approvals", "required"), "needs a backup section: approvals are kept in its bucket"
+        if self.calendar.maintenance and not (self.backup and self.notify):
+            yield (
+                ("calendar", "maintenance"),
+                "needs notify, to know whom to tell, and a backup section: its bucket remembers what was told",
+            )
 
     def _port_clashes(self) -> Iterator[tuple[tuple[str, ...], str]]:
         users: dict[int, list[tuple[str, ...]]] = {}

@@ -98,6 +98,17 @@ def resolve_all(environment: Environment, project: Path, environ: Mapping[str, s
     return Sources(MappingProxyType(application), password, endpoint, copy_endpoint)
 
 
+def resolve_endpoint(bucket: BucketSettings, project: Path, environ: Mapping[str, str]) -> str | None:
+    """The URL of the store of `backup`, None for AWS, without any other value being read. Raises BadInput."""
+    endpoint, key = bucket.endpoint, "backup.endpoint"
+    if not endpoint or not endpoint.startswith("env:"):
+        return endpoint
+    found = resolve(endpoint, key, project, environ)
+    if failures := _unfit_for_url(found, endpoint, key):
+        raise failures[0]
+    return found.get_secret_value()
+
+
 def resolve_channels(environment: Environment, project: Path, environ: Mapping[str, str]) -> tuple[Channel, ...]:
     """Who is told when something goes wrong. Raises BadInput for the first that cannot be read."""
     return tuple(

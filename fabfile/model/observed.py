@@ -68,7 +68,8 @@ class LastRun:
 class HistoryEntry:
     """One finished run: UTC time (ISO 8601), verb, release served since, who ran it, and its id.
 
-    `previous` is the release served before, `restore` what it exchanged, if it did.
+    `previous` is the release served before, `restore` what it exchanged, if it did; `hotfix` is why it did not wait for
+    its hour, `approved_by` who agreed.
     """
 
     at: str
@@ -78,6 +79,8 @@ class HistoryEntry:
     run: str = ""
     previous: str | None = None
     restore: Restore | None = None
+    hotfix: str = ""
+    approved_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

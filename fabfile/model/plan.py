@@ -75,7 +75,8 @@ class Plan:
     """A run over the fleet. `unchanged` names hosts that already are as wanted, `missing` those left out.
 
     `restore` tells what is exchanged where files or rows return. `migrations` are the names of SQL files to be applied
-    before the release starts, `contracts` of those that wait until it has taken over everywhere.
+    before the release starts, `contracts` of those that wait until it has taken over everywhere. `hotfix` is why
+    the run did not wait for its hour, and `approved_by` names who agreed to it.
     """
 
     verb: str
@@ -91,6 +92,8 @@ class Plan:
     restore: Restore | None = None
     migrations: tuple[str, ...] = ()
     contracts: tuple[str, ...] = ()
+    hotfix: str = ""
+    approved_by: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.kind in ("restore", "stay")) != (self.restore is not None):

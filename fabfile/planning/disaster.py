@@ -111,7 +111,7 @@ def _address(text: str, word: str) -> str:
         ) from None
 
 
-def refuse_if_moved(asked: Asked, environment: Environment, name: str, lines: Mapping[str, int]) -> None:
+def refuse_if_moved(asked: Asked, environment: Environment, name: str, lines: Mapping[str, str]) -> None:
     """Raise BadInput where an address is not yet in the environment's file, with the lines to change (`lines`: where
     each host stands): what is only on one command line is unknown to hosts.trust, deploy.resume and all that follow."""
     if not asked.addresses:
@@ -120,7 +120,7 @@ def refuse_if_moved(asked: Asked, environment: Environment, name: str, lines: Ma
         f"hosts/{name}.yml has other addresses, and every later command looks for the machines there",
         f"change these lines, compare the machines' keys (inv hosts.trust --env={name}), then type this again",
         [
-            f"hosts/{name}.yml:{lines[host]}: hosts.{host}.address: {address} "
+            f"{lines[host]}: hosts.{host}.address: {address} "
             f"(now {environment.hosts[host].address or host})"
             + (f"; its internal as well (now {internal})" if (internal := environment.hosts[host].internal) else "")
             for host, address in asked.addresses.items()

@@ -16,6 +16,7 @@ from fabfile.commands.timetable import (
     DAY,
     Job,
     Place,
+    announcing,
     calendar,
     command_line,
     crontab_block,
@@ -195,3 +196,10 @@ def test_a_job_has_times_of_the_day_only() -> None:
     for job in (*jobs(900, 899), *jobs(86400, 1439)):
         assert isinstance(job, Job)
         assert all(0 <= minute < DAY for minute in job.times)
+
+
+def test_news_of_maintenance_are_looked_for_every_quarter_of_an_hour() -> None:
+    times = announcing(22).times
+    assert crontab_times(times) == "7,22,37,52 * * * *"
+    assert calendar(times).endswith(":07,22,37,52:00 UTC")
+    assert crontab_times(announcing().times) == "0,15,30,45 * * * *"

@@ -21,7 +21,7 @@ from fabfile.errors import BadInput
 Place = tuple[str | int, ...]
 Data = dict[str, Any]
 
-SECTIONS = {"ssh", "build", "release", "process", "health", "site", "gates", "hooks", "database", "backup"}
+SECTIONS = {"ssh", "build", "release", "process", "health", "site", "gates", "hooks", "database", "backup", "calendar"}
 REQUIRED: list[Place] = [("app",), ("hosts",), ("backup", "bucket")]
 REQUIRED += [("database", key) for key in ("via", "name", "user", "password")]
 
@@ -106,6 +106,16 @@ sources = st.one_of(
     st.builds("env:{}".format, st.from_regex(r"[A-Z_]{1,8}", fullmatch=True)), st.builds("file:{}".format, paths)
 )
 
+zones = st.sampled_from(["UTC", "Europe/Berlin", "America/New_York"])
+windows = st.builds(
+    "{} {:02}:00-{:02}:30 {}".format,
+    st.sampled_from(["Tue", "Mon-Fri", "daily"]),
+    st.integers(0, 23),
+    st.integers(0, 23),
+    zones,
+)
+freezes = st.builds("{} {} - 2 Jan".format, st.integers(1, 29), st.sampled_from(["Feb", "Dec"]))
+
 
 def some(**keys: SearchStrategy[Any]) -> SearchStrategy[Data]:
     return st.fixed_dictionaries({}, optional=keys)
@@ -152,6 +162,8 @@ def documents(draw: DrawFn) -> Data:
         "env": draw(variables("E", words)),
         "secrets": draw(variables("S", sources)),
         "database": {"via": hosts[0], "name": "app", "user": "u", "password": draw(sources), **draw(some(host=names))},
+        "calendar": draw(some(timezone=zones, windows=lists(windows), freezes=lists(freezes))),
+        "approvals": draw(some(required=st.integers(0, 10), key=words, expire=durations)),
         "backup": {"bucket": "abc", **draw(some(prefix=paths, region=words, before_deploy=st.booleans()))},
     }
     return {key: data[key] for key in draw(st.permutations(list(data)))}

@@ -124,7 +124,7 @@ def test_hosts_that_cannot_be_are_refused_by_name(text: str, says: str) -> None:
 
 def test_an_address_that_is_not_in_the_file_is_refused_with_the_line_to_change() -> None:
     asked = asked_hosts("edge=10.0.0.9,a1,a2=10.0.0.8,store=10.0.0.7", APART)
-    lines = {"edge": 4, "a1": 6, "a2": 9, "store": 12}
+    lines = {name: f"hosts/demo.yml:{line}" for name, line in {"edge": 4, "a1": 6, "a2": 9, "store": 12}.items()}
     with pytest.raises(BadInput) as refused:
         refuse_if_moved(asked, APART, "demo", lines)
     assert refused.value.details == (

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fabfile.lab.lab import Lab
-from tests.e2e.project import Project
+from tests.e2e.project import Project, on_bare_hosts
 from tests.e2e.stored import sql, upload
 from tests.e2e.visitor import Visitor
 
@@ -16,10 +16,8 @@ from tests.e2e.visitor import Visitor
 @pytest.fixture(scope="module")
 def project(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """A project whose hosts are bare at the beginning and at the end of each test module."""
-    found = Project(tmp_path_factory.mktemp("project"), lab)
-    found.wipe()
-    yield found
-    found.wipe()
+    with on_bare_hosts(tmp_path_factory.mktemp("project"), lab) as found:
+        yield found
 
 
 @pytest.fixture

@@ -55,6 +55,8 @@ def measure(hosts: int, rounds: int) -> Fleet:
     try:
         with tempfile.TemporaryDirectory() as folder:
             project = Project(Path(folder), lab)
+            ssh = {"config": str(lab.ssh_config), "known_hosts": str(lab.known_hosts), "connect_timeout": "30s"}
+            project.configure(ssh=ssh, health={"timeout": "2m", "stable": "1s", "request_timeout": "10s"})
             first, second = project.build("1.0.0"), project.build("2.0.0")
             project.inv("deploy", f"--release={first}")
             found = [

@@ -73,6 +73,7 @@ class Lab:
             lab = cls(State(name, subnet.number, hosts, s3, image), engine)
             _private_folder(lab.state.folder)
             run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"turnout-lab-{name}", "-f", lab.key)
+            nodes.make_room(len(lab.nodes))
             lab._boot(store_image, say)
             states.save(lab.state)
         except BaseException:

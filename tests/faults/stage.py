@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tests.e2e.project import Project
@@ -213,7 +214,13 @@ class Watched:
             for host in self._hosts:
                 found = self._stage.answer(host)
                 if found not in self._stage.releases:
-                    self.bad.append(f"{time.strftime('%X')} {host}: {found}")
+                    self.bad.append(f"{time.strftime('%X')} {host}: {found}; here {pressure()}")
+
+
+def pressure() -> str:
+    """How long this machine's processes waited for CPU and disk lately: all hosts of the lab share it."""
+    found = [(name, Path("/proc/pressure", name)) for name in ("cpu", "io")]
+    return ", ".join(f"{name} {path.read_text().split()[1]}" for name, path in found if path.exists())
 
 
 def wait_until(true: Callable[[], bool], what: str, seconds: float = BACK_WITHIN) -> None:

@@ -47,7 +47,7 @@ class Subnet:
 
     @property
     def gateway_mac(self) -> str:
-        """Fixed, too: a bridge has the lowest of its cards', another one whenever a machine comes or goes."""
+        """Fixed, too: a bridge would take the lowest of its cards', which come and go with their machines."""
         return _mac(self.gateway)
 
     def hosts_file(self, nodes: tuple[str, ...]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from fabfile.errors import TurnoutError
+from fabfile.errors import Refused, TurnoutError
 from fabfile.lab import network
 from fabfile.lab.addresses import LABEL, qualified
 from fabfile.lab.engine import Engine
@@ -26,10 +26,20 @@ WATCHES_EACH = 8
 
 def make_room(machines: int, limit: Path = WATCHES) -> None:
     """Let so many more machines boot: all of them share root's inotify instances, 128 by default, and without one left
-    systemd never comes to start sshd. The limit is only ever raised."""
+    systemd never comes to start sshd. The limit is only ever raised, and stays so until the next boot.
+
+    Raises:
+        Refused: this machine does not let us.
+    """
     allowed, needed = int(limit.read_text()), machines * WATCHES_EACH
     if needed > allowed // 2:
-        limit.write_text(f"{allowed + needed}\n")
+        try:
+            limit.write_text(f"{allowed + needed}\n")
+        except OSError as error:
+            raise Refused(
+                f"{machines} machines need more inotify instances than the {allowed} of this one: {error}",
+                f"where it can be set: sysctl fs.inotify.max_user_instances={allowed + needed}",
+            ) from error
 
 
 def create(engine: Engine, state: State, node: str) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from fabfile.lab.lab import Lab
 from tests.backup_faults.faulty_proxy import Faults, Proxy
-from tests.e2e.project import LIMIT, Project
+from tests.e2e.project import LIMIT, Project, on_bare_hosts
 from tests.sampling import COUNTED
 
 BACKUP = {"bucket": "backups", "prefix": "faults", "endpoint": "env:S3_ENDPOINT", "max_size": "50000MiB"}
@@ -45,10 +45,8 @@ class Bench:
 @pytest.fixture(scope="session")
 def project(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """A project on two hosts that all faults share, one after the other."""
-    found = Project(tmp_path_factory.mktemp("project"), lab)
-    found.wipe()
-    yield found
-    found.wipe()
+    with on_bare_hosts(tmp_path_factory.mktemp("project"), lab) as found:
+        yield found
 
 
 @pytest.fixture(scope="session")

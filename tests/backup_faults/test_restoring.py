@@ -104,12 +104,16 @@ def broken(bench: Bench, number: int, fault: Fault) -> Iterator[None]:
         case "wrong key":
             right = project.environment["AGE_KEY"]
             project.environment["AGE_KEY"] = str(pyrage.x25519.Identity.generate())
-            yield
-            project.environment["AGE_KEY"] = right
+            try:
+                yield
+            finally:
+                project.environment["AGE_KEY"] = right
         case "role missing":
             sql(project, "alter table passed owner to app; drop role passing")
-            yield
-            sql(project, "create role passing; alter table passed owner to passing")
+            try:
+                yield
+            finally:
+                sql(project, "create role passing; alter table passed owner to passing")
         case "extension missing":
             with told(bench, number, extensions={"timescaledb": "2.14.2"}):
                 yield
@@ -118,8 +122,10 @@ def broken(bench: Bench, number: int, fault: Fault) -> Iterator[None]:
                 yield
         case "disk full":
             project.lab.fill("h1")
-            yield
-            project.lab.drain("h1")
+            try:
+                yield
+            finally:
+                project.lab.drain("h1")
         case _:
             bench.faults.add(rf"GET .*{fault.part}", fault.what.split()[-1], ALWAYS)
             yield
@@ -138,8 +144,10 @@ def damaged(bench: Bench, key: str, how: str) -> Iterator[None]:
     else:
         rest = bytes([whole[middle] ^ 1]) + whole[middle + 1 :] if how == "flipped" else b""
         store.put_object(Bucket=BUCKET, Key=key, Body=whole[:middle] + rest)
-    yield
-    store.put_object(Bucket=BUCKET, Key=key, Body=whole)
+    try:
+        yield
+    finally:
+        store.put_object(Bucket=BUCKET, Key=key, Body=whole)
 
 
 @contextmanager
@@ -150,8 +158,10 @@ def told(bench: Bench, number: int, **facts: Any) -> Iterator[None]:
     document = json.loads(true)
     document["database"].update(facts)
     store.put_object(Bucket=BUCKET, Key=key, Body=json.dumps(document).encode())
-    yield
-    store.put_object(Bucket=BUCKET, Key=key, Body=true)
+    try:
+        yield
+    finally:
+        store.put_object(Bucket=BUCKET, Key=key, Body=true)
 
 
 def client(bench: Bench) -> Any:

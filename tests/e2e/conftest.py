@@ -9,7 +9,7 @@ import pytest
 
 from fabfile.lab.lab import Lab
 from tests.e2e.loss import put_back
-from tests.e2e.project import Project
+from tests.e2e.project import Project, on_bare_hosts
 from tests.e2e.shelf import BASE, clear
 from tests.e2e.stored import sql, upload
 from tests.e2e.visitor import Visitor
@@ -18,10 +18,8 @@ from tests.e2e.visitor import Visitor
 @pytest.fixture(scope="module")
 def project(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """A project whose hosts are bare at the beginning and at the end of each test module."""
-    found = Project(tmp_path_factory.mktemp("project"), lab)
-    found.wipe()
-    yield found
-    found.wipe()
+    with on_bare_hosts(tmp_path_factory.mktemp("project"), lab) as found:
+        yield found
 
 
 @pytest.fixture

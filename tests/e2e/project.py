@@ -9,6 +9,8 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -145,6 +147,15 @@ class Project:
         )
         for host in self.lab.hosts:
             self.lab.execute(host, "bash", "-c", script)
+
+
+@contextmanager
+def on_bare_hosts(folder: Path, lab: Lab) -> Iterator[Project]:
+    """A project whose hosts are bare at the beginning and at the end."""
+    found = Project(folder, lab)
+    found.wipe()
+    yield found
+    found.wipe()
 
 
 def _answering(address: str) -> str | None:

@@ -124,7 +124,7 @@ def test_an_application_and_the_database_survive_a_power_cut(lab: Lab) -> None:
     lab.kill("h1")
     lab.kill("db")
     assert lab.status() == {"h1": "off", "h2": "up", "db": "off", "s3": "up"}
-    # The others see the operator where he was: an address that moves costs them seconds.
+    # The others see the operator at the address where he was.
     assert ssh(lab, "h2", "cat /proc/net/arp | awk '$1 ~ /[.]1$/ {print $4}'").startswith("02:4c:0a:63:")
     lab.start("h1")
     lab.start("db")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fabfile.lab.lab import Lab
-from tests.e2e.project import Project
+from tests.e2e.project import Project, on_bare_hosts
 from tests.lab_fixture import session_lab
 
 
@@ -31,7 +31,5 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
 @pytest.fixture
 def project(lab: Lab, tmp_path: Path) -> Iterator[Project]:
     """A project whose hosts are bare at the beginning and at the end of each test."""
-    found = Project(tmp_path, lab)
-    found.wipe()
-    yield found
-    found.wipe()
+    with on_bare_hosts(tmp_path, lab) as found:
+        yield found

@@ -14,7 +14,10 @@ S3_ERROR = "<Error><Code>{code}</Code><Message>said the proxy</Message></Error>"
 
 @dataclass
 class Trouble:
-    """What happens to the next `times` requests whose `METHOD path?query` matches; `meanwhile` is called first."""
+    """What happens to the next `times` requests whose `METHOD path?query` matches; `meanwhile` is called first.
+
+    Until it returns every other request waits, so whoever produces what is sent cannot have ended by then.
+    """
 
     pattern: str
     what: str
@@ -50,7 +53,7 @@ class Faults:
                 return ""
             found.times -= 1
             self.met.append(found.what)
-        found.meanwhile()
+            found.meanwhile()
         return found.what
 
 

@@ -39,7 +39,7 @@ NODES = {
 NOISE = """
 create table noise as
 select i, (select string_agg(md5(i::text || j || random()), '') from generate_series(1, 22) j) t
-from generate_series(1, 120000) i;
+from generate_series(1, 150000) i;
 alter table noise owner to app
 """
 MIGRATION = "set lock_timeout = '1s'; create table if not exists late (i int); alter table noise add column late int"
@@ -80,11 +80,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def filled(served: Project) -> Iterator[None]:
-    """120,000 rows of noise and 12 MB of files on each host: several parts of each."""
+    """150,000 rows of noise and 40 MB of files on each host: more parts of each than travel at once."""
     sql(served, NOISE)
     folder = "/var/app/small/shared/uploads"
     for host in served.lab.hosts:
-        words = ("bash", "-c", f"head -c 12000000 /dev/urandom > {folder}/noise")
+        words = ("bash", "-c", f"head -c 40000000 /dev/urandom > {folder}/noise")
         served.lab.execute(host, *words, user="deploy")
     yield
     sql(served, "drop table noise; drop table if exists late")

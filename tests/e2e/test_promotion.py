@@ -145,9 +145,7 @@ def test_what_staging_could_not_verify_is_not_promoted(desk: Desk, verified: str
     assert desk.serves("production") == held
 
 
-def test_a_release_that_was_never_noted_as_verified_is_refused_until_a_deploy_notes_it(
-    desk: Desk, verified: str
-) -> None:
+def test_a_release_that_was_never_noted_as_verified_is_refused_until_a_deploy_notes_it(desk: Desk) -> None:
     """The bucket was out of reach when the deploy ended: the deploy stands, and the note comes with the next."""
     release = desk.build("1.3.0")
     endpoint = desk.project.environment["S3_ENDPOINT"]
@@ -207,7 +205,7 @@ def test_production_takes_only_what_its_builders_have_signed(desk: Desk, verifie
     assert desk.serves("production") == release
 
 
-def test_another_machine_deploys_a_release_by_its_id(desk: Desk, verified: str, dist: Path) -> None:
+def test_another_machine_deploys_a_release_by_its_id(desk: Desk, dist: Path) -> None:
     release = desk.build("1.6.0")
     shutil.rmtree(dist)
     desk.deploy(release)

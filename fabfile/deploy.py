@@ -86,18 +86,18 @@ def deploy(
     from fabfile.session import opened
 
     wishes = Wishes(
-        plan,
-        canary,
-        serial,
-        duration(step, "--step"),
-        duration(watch, "--watch") if watch else 0.0,
-        limit,
-        allow_missing,
-        skip_backup,
-        skip_migrate,
-        hotfix_reason(hotfix, reason),
-        duration(lock_wait, "--lock-wait"),
-        yes,
+        plan=plan,
+        canary=canary,
+        serial=serial,
+        step=duration(step, "--step"),
+        watch=duration(watch, "--watch") if watch else 0.0,
+        limit=limit,
+        allow_missing=allow_missing,
+        skip_backup=skip_backup,
+        skip_migrate=skip_migrate,
+        hotfix=hotfix_reason(hotfix, reason),
+        lock_wait=duration(lock_wait, "--lock-wait"),
+        yes=yes,
     )
     with opened(env, reporter, read_only=plan) as session, tempfile.TemporaryDirectory(prefix="turnout-") as folder:
         bring(session, wishes, lambda: session.open_release(release, Path(folder)))

@@ -55,7 +55,11 @@ def promote(
     json: bool = False,
 ) -> None:
     """Deploy the very archive that another environment serves and has verified; nothing is built again."""
+    import os
+
     from fabfile.admission import hotfix_reason
+    from fabfile.backends import PROJECT
+    from fabfile.config.load import choose
     from fabfile.session import opened
 
     wishes = Wishes(
@@ -71,7 +75,7 @@ def promote(
         yes=yes,
     )
     with (
-        opened(from_, reporter, read_only=True) as source,
+        opened(choose(from_, PROJECT, os.environ, "--from"), reporter, read_only=True) as source,
         opened(env, reporter, read_only=plan) as session,
         tempfile.TemporaryDirectory(prefix="turnout-") as folder,
     ):
@@ -125,7 +129,8 @@ def _places(source: Session, session: Session, release: str) -> Iterator[tuple[s
 
 def _archive(source: Session, session: Session, verified: Verified, folder: Path) -> Release:
     """The verified bytes, rather from where a signature lies beside them if one is asked for."""
-    reasons, unsigned = [], None
+    reasons: list[str] = []
+    unsigned: Release | None = None
     for place in (_in_dist, _in_bucket, _on_hosts):
         try:
             release = place(source, verified.release, folder)

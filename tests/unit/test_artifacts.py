@@ -123,5 +123,5 @@ def test_releases_are_stored_only_where_there_is_a_bucket(checkout: Checkout) ->
 def test_a_promotion_needs_two_environments(checkout: Checkout) -> None:
     said = checkout.inv("promote", "--from=live", "--env=live", expect=3).stderr
     assert "live cannot be promoted to itself" in said
-    assert "there is no hosts/staging.yml" in checkout.inv("promote", "--from=staging", "--env=live", expect=3).stderr
+    assert "--from: there is no hosts/staging.yml" in checkout.inv("promote", "--from=staging", "--env=live", expect=3).stderr
     assert "--from got '--env=live'" in checkout.inv("promote", "--from", "--env=live", expect=3).stderr

@@ -9,14 +9,18 @@ import signal
 import subprocess
 import sys
 import tarfile
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fabfile.artifact.archive import open_release, read_manifest, scan
-from fabfile.artifact.build import build, run_command, surroundings
+from fabfile.artifact.build import build, pack, run_command, surroundings
 from fabfile.config.schema import Check
 from fabfile.errors import BadInput, TurnoutError
 from fabfile.model.release import ReleaseLink
@@ -117,6 +121,31 @@ def test_the_same_commit_is_the_same_digest_whoever_builds_it_where_and_when(tmp
     assert archives[0] == archives[1]
     manifests = [read_manifest(tmp_path / folder / f"{first[0]}.tar.zst") for folder in "xy"]
     assert manifests[0].files == manifests[1].files
+
+
+PATHS = st.sampled_from(["a", "b/a", "b/a.txt", "b-a", "B", "z/é", "z/" + "long" * 40, "ä"])
+
+
+@given(st.dictionaries(PATHS, st.tuples(st.binary(max_size=50), st.booleans()), min_size=1), st.randoms())
+def test_a_tree_is_packed_to_the_same_bytes_in_whatever_order_it_was_written(
+    files: dict[str, tuple[bytes, bool]], random: Random
+) -> None:
+    packed = []
+    for _ in range(2):
+        order = list(files)
+        random.shuffle(order)
+        with tempfile.TemporaryDirectory() as folder:
+            for path in order:
+                content, runs = files[path]
+                file = Path(folder, path)
+                file.parent.mkdir(exist_ok=True)
+                file.write_bytes(content)
+                file.chmod(0o700 if runs else random.choice([0o600, 0o644, 0o666]))
+                os.utime(file, (random.randrange(1 << 30),) * 2)
+            buffer = io.BytesIO()
+            packed.append((pack(Path(folder), buffer), buffer.getvalue()))
+    assert packed[0] == packed[1]
+    assert {file.path: file.mode == 0o755 for file in packed[0][0][0]} == {path: runs for path, (_, runs) in files.items()}
 
 
 def test_the_archive_itself_says_nothing_of_time_owner_or_machine(tmp_path: Path) -> None:

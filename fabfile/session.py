@@ -131,8 +131,11 @@ class Session(Backends):
             yield Run(self.run_id, verb, self.fleet, self.paths, tokens, self.reporter.emit, self.connect)
 
     def open_release(self, reference: str | None, folder: Path) -> Release:
-        """The release that `reference` names, checked: a file, or an id in dist/ or else in the bucket, from which it comes
-        to `folder`; the newest in dist/ for None. Raises BadInput, Refused for one that is not signed as it must be."""
+        """The release that `reference` names, checked: a file, or an id in dist/ or else in the bucket, from which it
+        comes to `folder`; the newest in dist/ for None.
+
+        Raises BadInput, and Refused for one that is not signed as it must be.
+        """
         if reference and self.environment.backup and is_elsewhere(reference, self.dist):
             return self.accepted(self.shelf.fetch(reference, folder))
         return self.local_release(reference)
@@ -248,14 +251,14 @@ class Session(Backends):
             follow_up(self.hooks("post-rollback" if rollback else "post-deploy", target), run)
 
     def successes(self, target: Target) -> list[Step]:
-        """What is noted of a deploy that has ended well. This is the one place that knows it: every step, gate and watch
-        is over by then, and nothing is taken back any more."""
+        """What is noted of a deploy that has ended well. This is the one place that knows: every step, test, gate and
+        watch is behind it by then, and nothing is taken back any more."""
         if not ended_everywhere(target.plan, self.environment.run_hosts):
             return []
         return [verified(lambda: self.verified, target, lambda: self._digest(target))]
 
     def make_up(self, target: Target) -> None:
-        """Note what an earlier deploy of what is live has earned, where it could not: its store was out of reach, say."""
+        """Note what an earlier deploy of what is live has earned but could not, its store being out of reach, say."""
         if set(target.before) < set(self.environment.run_hosts):
             return
         entry = earlier_success(target.before, target.plan.release)

@@ -112,7 +112,9 @@ def _signature(archive: Path) -> str | None:
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path} cannot be read: {error}", f"rm {path}, and build the release again: inv build") from error
+        raise BadInput(
+            f"{path} cannot be read: {error}", f"rm {path}, and build the release again: inv build"
+        ) from error
 
 
 def _locate(reference: str | None, folder: Path) -> Path:

@@ -19,8 +19,10 @@ UNDATED = 315_532_800
 
 @dataclass(frozen=True)
 class Source:
-    """Paths relative to `folder`, and what git says about them (`commit` is None where it knows nothing); `dated` is when
-    that was committed, in Unix time."""
+    """Paths relative to `folder`, and what git says about them (`commit` is None where it knows nothing).
+
+    `dated` is when that was committed, in Unix time.
+    """
 
     folder: Path
     paths: tuple[str, ...]

@@ -12,6 +12,6 @@ class ArtifactSettings(Section):
     push: bool = False
     """`inv build` stores each release in the bucket of `backup`, too, where any machine finds it by its id."""
     signers: PlainText | None = None
-    """Only releases signed by somebody in this file are deployed: ssh-keygen's allowed signers; null: any release is."""
+    """Only releases that this file's allowed signers (as of ssh-keygen) have signed are deployed; null: any release."""
     key: PlainText = "~/.ssh/id_ed25519"
-    """The SSH key that `inv build` then signs with, or its public half with an agent; TURNOUT_SIGNING_KEY goes first."""
+    """The SSH key that `inv build` signs with, or its public half, for an agent; TURNOUT_SIGNING_KEY goes first."""

@@ -215,7 +215,7 @@ class BuildSettings(Section):
     exclude: tuple[PlainText, ...] = ("node_modules", ".git", "dist")
     """Names left out of that copy."""
     checks: tuple[Check, ...] = ()
-    """Run first, in another such copy; the first that fails stops the build. What they write is no part of a release."""
+    """Run first, in a copy of their own; one that fails stops the build. What they write is no part of a release."""
 
 
 class Environment(Section):

@@ -43,8 +43,8 @@ def run(
     grace: float = GRACE,
     umask: int = -1,
 ) -> Ended:
-    """Run one command in `folder`, with nothing to read, for at most `timeout` seconds; `environ` and `umask` replace our
-    own (-1: it keeps ours).
+    """Run one command in `folder`, with nothing to read, for at most `timeout` seconds; `environ` and `umask` replace
+    our own (-1: it keeps ours).
 
     Its whole process group ends with it. At the time-out and on Ctrl-C the group gets SIGTERM, and SIGKILL after
     `grace` seconds. Raises BadInput when it cannot be started.

@@ -48,7 +48,8 @@ class Desk:
         """The release that this environment serves."""
         document = self.project.inv("status", f"--env={name}", "--json").document
         [seen] = document.values()
-        return seen["slots"][seen["live"]]["release"] if seen["live"] else None  # type: ignore[no-any-return]
+        found: str | None = seen["slots"][seen["live"]]["release"] if seen["live"] else None
+        return found
 
     def digest_on_host(self, name: str, release: str) -> str:
         """The SHA-256 of the archive as it lies on the environment's host."""

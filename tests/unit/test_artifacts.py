@@ -90,7 +90,7 @@ def test_a_build_signs_where_the_environment_asks_for_signatures(checkout: Check
     configure(checkout, artifacts={"signers": "hosts/signers", "key": "hosts/none"})
     assert "releases are to be signed, and there is no key" in build(checkout, expect=3)
     assert not (checkout.folder / "dist").exists()
-    document = json.loads(build(checkout, "--json", TURNOUT_SIGNING_KEY=str(key)).splitlines()[-1])
+    document = json.loads(checkout.inv("build", "--env=live", "--json", TURNOUT_SIGNING_KEY=str(key)).stdout)
     assert document["signed"] is True
     assert Path(document["path"]).with_name(f"{document['id']}.json.sig").is_file()
     [listed] = json.loads(checkout.inv("artifacts", "--env=live", "--json").stdout)
@@ -123,5 +123,8 @@ def test_releases_are_stored_only_where_there_is_a_bucket(checkout: Checkout) ->
 def test_a_promotion_needs_two_environments(checkout: Checkout) -> None:
     said = checkout.inv("promote", "--from=live", "--env=live", expect=3).stderr
     assert "live cannot be promoted to itself" in said
-    assert "--from: there is no hosts/staging.yml" in checkout.inv("promote", "--from=staging", "--env=live", expect=3).stderr
+    assert (
+        "--from: there is no hosts/staging.yml"
+        in checkout.inv("promote", "--from=staging", "--env=live", expect=3).stderr
+    )
     assert "--from got '--env=live'" in checkout.inv("promote", "--from", "--env=live", expect=3).stderr

@@ -136,7 +136,7 @@ def test_the_verified_bytes_come_from_wherever_they_are(shop: World, place: str)
 
 
 def test_what_was_not_verified_is_not_promoted(shop: World) -> None:
-    with pytest.raises(Refused, match="staging serves .* but has not verified it") as caught:
+    with pytest.raises(Refused, match=r"staging serves .* but has not verified it") as caught:
         shop.promoted()
     assert caught.value.code == 5
     assert f"inv deploy --release={shop.release.manifest.id} --env=staging" in caught.value.hint
@@ -171,7 +171,7 @@ def rebuilt(folder: Path, release: Release) -> str:
 def test_an_archive_that_was_built_again_here_is_refused_and_told_which_is_which(shop: World) -> None:
     shop.verify()
     other = rebuilt(shop.folder / "dist", shop.release)
-    with pytest.raises(Refused, match="was built again: dist/.* has other bytes") as caught:
+    with pytest.raises(Refused, match=r"was built again: dist/.* has other bytes") as caught:
         shop.promoted()
     assert caught.value.details[0].startswith(f"{shop.release.manifest.digest}: verified in staging")
     assert caught.value.details[1:] == (f"{other}: dist/{shop.release.path.name}",)

@@ -145,7 +145,9 @@ def test_a_tree_is_packed_to_the_same_bytes_in_whatever_order_it_was_written(
             buffer = io.BytesIO()
             packed.append((pack(Path(folder), buffer), buffer.getvalue()))
     assert packed[0] == packed[1]
-    assert {file.path: file.mode == 0o755 for file in packed[0][0][0]} == {path: runs for path, (_, runs) in files.items()}
+    assert {file.path: file.mode == 0o755 for file in packed[0][0][0]} == {
+        path: runs for path, (_, runs) in files.items()
+    }
 
 
 def test_the_archive_itself_says_nothing_of_time_owner_or_machine(tmp_path: Path) -> None:

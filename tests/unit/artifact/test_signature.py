@@ -49,7 +49,7 @@ def test_what_somebody_signs_by_hand_is_signed(release: Release, keys: Keys) -> 
 
 
 def test_an_unsigned_release_is_refused_with_what_to_type(release: Release, keys: Keys) -> None:
-    with pytest.raises(Refused, match="is not signed, and only what somebody in .*signers has signed") as caught:
+    with pytest.raises(Refused, match=r"is not signed, and only what somebody in .*signers has signed") as caught:
         builder_of(release, keys.signers)
     assert caught.value.code == 5
     assert f"ssh-keygen -Y sign -n turnout -f KEY dist/{release.manifest.id}.json" in caught.value.hint

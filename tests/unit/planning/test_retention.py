@@ -268,7 +268,11 @@ def test_what_a_build_stored_waits_a_month_for_its_deploy_and_the_newest_of_it_f
 def test_no_release_goes_that_a_backup_has_or_that_was_stored_within_a_month(traits: list[tuple[int, bool]]) -> None:
     names = [f"{number}.0" for number in range(len(traits))]
     there = tuple(pushed(name, days * DAY) for name, (days, _) in zip(names, traits, strict=True))
-    used = [point(number, HOUR, release=name) for number, (name, (_, used)) in enumerate(zip(names, traits, strict=True), 1) if used]
+    used = [
+        point(number, HOUR, keep=True, release=name)
+        for number, (name, (_, used)) in enumerate(zip(names, traits, strict=True), 1)
+        if used
+    ]
     found = set(gone(Holdings(tuple(used), {}, (), there)))
     assert found == {
         name

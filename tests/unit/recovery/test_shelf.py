@@ -183,9 +183,7 @@ def test_a_manifest_of_another_release_is_not_believed(
     other = open_release(make(application(tmp_path / "b", "2.0.0"), tmp_path / "dist"), tmp_path / "dist")
     for one in (release, other):
         shelf.push(one)
-    store.put(
-        f"{ROOT}{release.manifest.id}.tar.zst.manifest", store.get(f"{ROOT}{other.manifest.id}.tar.zst.manifest")
-    )
+    store.put(f"{ROOT}{release.manifest.id}.tar.zst.manifest", store.get(f"{ROOT}{other.manifest.id}.tar.zst.manifest"))
     found = fetched(release.manifest.id)
     assert (found.manifest.id, found.manifest.builder) == (release.manifest.id, "restored")
 

@@ -6,7 +6,8 @@ import hashlib
 import io
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,11 +18,14 @@ import pytest
 from fabfile.artifact.archive import Release, manifest_path, open_release
 from fabfile.artifact.signature import sign_release
 from fabfile.config.schema import Environment
-from fabfile.errors import BadInput, Refused
+from fabfile.engine.run import Run
+from fabfile.engine.step import OperatorStep, Step
+from fabfile.errors import BadInput, Refused, TurnoutError
 from fabfile.model.observed import HistoryEntry, Observed
 from fabfile.model.paths import Paths
 from fabfile.model.plan import Plan
 from fabfile.model.verified import Verified
+from fabfile.planning.deploy_plan import plan_deploy
 from fabfile.promote import _refuse_strangers, promoted
 from fabfile.remote.fleet import Fleet
 from fabfile.remote.local import LocalHost
@@ -31,7 +35,7 @@ from fabfile.storage.directory import DirectoryStore
 from fabfile.storage.port import Store
 from fabfile.ui.reporter import Reporter
 from tests.unit.artifact.test_build import application, make
-from tests.unit.planning.test_deploy_plan import serving
+from tests.unit.planning.test_deploy_plan import TEMPLATES, serving
 from tests.unit.test_recover import no_connection
 from tests.unit.test_signing import Keys
 
@@ -268,3 +272,48 @@ def test_a_deploy_that_finds_nothing_to_do_notes_what_an_earlier_one_could_not(s
     [record] = shop.staging.verified.of(release.id)
     assert (record.digest, record.by, record.at) == (release.digest, "bob@ci", "2026-11-21T09:59:00+00:00")
     assert shop.promoted().manifest == release
+
+
+def nothing(name: str, work: Callable[[Run], None] = lambda run: None) -> OperatorStep:
+    return OperatorStep(name, name, (), work)
+
+
+def fails(run: Run) -> None:
+    raise TurnoutError("it broke")
+
+
+@pytest.mark.parametrize(
+    ("verb", "steps", "closing", "noted"),
+    [
+        ("deploy", [nothing("prove")], [nothing("record")], True),
+        ("catch-up", [nothing("prove")], [nothing("record")], True),
+        ("rollback", [nothing("prove")], [nothing("record")], False),
+        ("deploy", [nothing("prove")], [], False),
+        ("deploy", [nothing("gate", fails)], [nothing("record")], False),
+        ("deploy", [nothing("prove")], [nothing("record", fails)], False),
+    ],
+    ids=["deploy", "catch-up", "rollback", "held canary", "failed gate", "failed end"],
+)
+def test_a_release_is_verified_when_its_deploy_has_come_to_its_end_and_only_then(
+    shop: World, verb: str, steps: list[Step], closing: list[Step], noted: bool
+) -> None:
+    session, manifest = shop.staging, shop.release.manifest
+    before = session.observe()
+    plan = plan_deploy([serving("h1", release="0.9")], session.environment, manifest.id, "conf", TEMPLATES)
+    target = Target(
+        "r7",
+        "staging",
+        "ann@laptop",
+        "",
+        replace(plan, verb=verb),
+        session.environment,
+        session.paths,
+        {},
+        "",
+        before,
+        manifest=manifest,
+    )
+    run = Run("r7", verb, session.fleet, session.paths, {}, session.reporter.emit, LocalHost)
+    with suppress(TurnoutError):
+        session.carry_out(steps, closing, run, target)
+    assert [record.run for record in session.verified.of(manifest.id)] == (["r7"] if noted else [])

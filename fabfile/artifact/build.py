@@ -69,24 +69,30 @@ def build(
             say(f"run {shlex.join(words)}")
             run_command(words, tree, environ=environ)
         with Path(folder, "tar").open("w+b") as tar:
-            files, links = pack(tree, tar)
-            manifest = Manifest(
-                format=FORMAT,
-                id=release_id(version, files, links),
-                name=name,
-                version=version,
-                digest="",
-                size=0,
-                unpacked=sum(file.size for file in files),
-                commit=found.commit,
-                dirty=found.dirty,
-                builder=f"{pwd.getpwuid(os.getuid()).pw_name}@{socket.gethostname()}",
-                built_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-                files=files,
-                links=links,
-            )
-            say(f"pack {len(files) + len(links)} files")
+            manifest = _described(found, name, version, *pack(tree, tar))
+            say(f"pack {len(manifest.files) + len(manifest.links)} files")
             return _write(manifest, tar, out)
+
+
+def _described(
+    found: sources.Source, name: str, version: str, files: tuple[ReleaseFile, ...], links: tuple[ReleaseLink, ...]
+) -> Manifest:
+    """The manifest, but for what is known only once the archive is written."""
+    return Manifest(
+        format=FORMAT,
+        id=release_id(version, files, links),
+        name=name,
+        version=version,
+        digest="",
+        size=0,
+        unpacked=sum(file.size for file in files),
+        commit=found.commit,
+        dirty=found.dirty,
+        builder=f"{pwd.getpwuid(os.getuid()).pw_name}@{socket.gethostname()}",
+        built_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        files=files,
+        links=links,
+    )
 
 
 def surroundings(dated: int, environ: Mapping[str, str]) -> dict[str, str]:

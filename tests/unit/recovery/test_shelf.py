@@ -188,6 +188,18 @@ def test_a_manifest_of_another_release_is_not_believed(
     assert (found.manifest.id, found.manifest.builder) == (release.manifest.id, "restored")
 
 
+def test_a_manifest_of_other_bytes_of_the_same_name_is_not_believed(
+    shelf: Shelf, store: Dying, release: Release, fetched: Callable[[str], Release]
+) -> None:
+    shelf.push(replace(release, signature="armoured\n"))
+    key = f"{ROOT}{release.manifest.id}.tar.zst.manifest"
+    document = json.loads(store.get(key))
+    document["manifest"]["digest"] = "f" * 64
+    store.put(key, json.dumps(document).encode())
+    found = fetched(release.manifest.id)
+    assert (found.manifest.digest, found.signature) == (release.manifest.digest, None)
+
+
 def test_entries_that_cannot_be_read_and_archives_that_are_cut_are_not_listed(
     shelf: Shelf, store: Dying, release: Release
 ) -> None:

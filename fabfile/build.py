@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from fabfile.errors import BadInput
 from fabfile.ui.reporter import Reporter
 from fabfile.verb import ENV, JSON, verb
+
+if TYPE_CHECKING:
+    from fabfile.artifact.archive import Release
+    from fabfile.config.schema import Environment
 
 
 @verb(
@@ -31,10 +37,9 @@ def build(
     from fabfile.artifact.archive import open_release
     from fabfile.artifact.build import build as make
     from fabfile.artifact.signature import sign_release, signing_with
-    from fabfile.backends import PROJECT, Backends
+    from fabfile.backends import PROJECT
     from fabfile.config.approvals import signing_key
     from fabfile.config.load import choose, load
-    from fabfile.remote.fleet import Fleet
 
     name = choose(env, PROJECT, os.environ)
     environment = load(name, PROJECT)
@@ -51,16 +56,22 @@ def build(
     release = open_release(manifest.id, target)
     if key:
         release = sign_release(release, key)
-    pushed = push or kept.push
-    if pushed:
-        new = Backends(name, environment, Fleet({}), reporter).shelf.push(release)
-        reporter.say(f"stored in the bucket of {name}" if new else f"the bucket of {name} has it already")
+    if push or kept.push:
+        _store(name, environment, release, reporter)
     facts = {
         "id": manifest.id,
         "path": str(release.path),
         "size": manifest.size,
         "digest": manifest.digest,
         "signed": key is not None,
-        "pushed": pushed,
+        "pushed": push or kept.push,
     }
     reporter.answer(f"{manifest.id}  {release.path}  {manifest.size / 1e6:.1f} MB  {len(manifest.files)} files", facts)
+
+
+def _store(name: str, environment: Environment, release: Release, reporter: Reporter) -> None:
+    from fabfile.backends import Backends
+    from fabfile.remote.fleet import Fleet
+
+    new = Backends(name, environment, Fleet({}), reporter).shelf.push(release)
+    reporter.say(f"stored in the bucket of {name}" if new else f"the bucket of {name} has it already")

@@ -30,11 +30,14 @@ from fabfile.model.paths import Paths
 from fabfile.recovery.catalogue import Catalogue
 from fabfile.recovery.integrity import no_identity
 from fabfile.recovery.scope import Scope
+from fabfile.recovery.shelf import Shelf
 from fabfile.register import Register
 from fabfile.remote.fleet import Fleet
 from fabfile.signing import sign
+from fabfile.storage.directory import DirectoryStore
 from fabfile.storage.port import Store
 from fabfile.ui.reporter import Reporter
+from fabfile.verified import VerifiedReleases
 
 if TYPE_CHECKING:
     from fabfile.database.pgbackrest import PgBackRest
@@ -112,6 +115,26 @@ class Backends:
         prefix = self.environment.backup.prefix if self.environment.backup else ""
         return f"{prefix}/{self.environment.app}/{self.name}/"
 
+    @property
+    def dist(self) -> Path:
+        """Where `inv build` leaves releases."""
+        return PROJECT / "dist"
+
+    @cached_property
+    def shelf(self) -> Shelf:
+        """The releases in the bucket of the environment. Raises BadInput where it has none."""
+        store, settings = self.store, self.environment.backup
+        assert settings, "a store comes from a backup section"
+        return Shelf(Catalogue(store, settings.prefix, self.environment.app, self.name))
+
+    @cached_property
+    def verified(self) -> VerifiedReleases:
+        """What the environment has verified: noted in its bucket, or beside the releases in dist/ where it has none."""
+        app = self.environment.app
+        if self.environment.backup:
+            return VerifiedReleases(self.store, f"{self.root}verified/", app, self.name)
+        return VerifiedReleases(DirectoryStore(self.dist), f"verified/{app}/{self.name}/", app, self.name)
+
     @cached_property
     def register(self) -> Register:
         """What people have signed about releases."""
@@ -119,7 +142,7 @@ class Backends:
 
     def signature(self, statement: Statement) -> str:
         """A statement signed by whoever types this. Raises BadInput when their key cannot be used."""
-        key = signing_key(self.environment.approvals, PROJECT, os.environ)
+        key = signing_key(self.environment.approvals.key, PROJECT, os.environ)
         return sign(statement.to_text(), key, statement.namespace)
 
     def _catalogue(self, settings: BucketSettings, endpoint: str | None, max_size: int) -> Catalogue:

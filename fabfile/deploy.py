@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from fabfile.ui.reporter import Reporter
 from fabfile.verb import ENV, JSON, LOCK_WAIT, YES, duration, verb
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from fabfile.artifact.archive import Release
     from fabfile.engine.step import Step
@@ -20,7 +21,25 @@ if TYPE_CHECKING:
     from fabfile.session import Session
     from fabfile.steps.target import Target
 
-RELEASE = "release file or id; default: the newest in dist/"
+RELEASE = "release file, or an id (inv artifacts); default: the newest in dist/"
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What flags ask of a deploy. Times are seconds; `hotfix` is why it cannot wait, or nothing."""
+
+    plan: bool = False
+    canary: str | None = None
+    serial: str | None = None
+    step: float = 0.0
+    watch: float = 0.0
+    limit: str | None = None
+    allow_missing: int = 0
+    skip_backup: bool = False
+    skip_migrate: bool = False
+    hotfix: str = ""
+    lock_wait: float = 0.0
+    yes: bool = False
 
 
 @verb(
@@ -63,34 +82,57 @@ def deploy(
     json: bool = False,
 ) -> None:
     """Put a release on every host, prove it healthy, and move traffic to it; undo everything if a step fails."""
-    from fabfile.admission import admitted, hotfix_reason
-    from fabfile.planning.rollout import parse_rollout
-    from fabfile.planning.unfinished import refuse_if_unfinished
+    from fabfile.admission import hotfix_reason
     from fabfile.session import opened
 
-    urgent = hotfix_reason(hotfix, reason)
-    pace = (duration(step, "--step"), duration(watch, "--watch") if watch else 0.0)
-    with opened(env, reporter, read_only=plan) as session:
-        hosts = session.reachable(allow_missing)
-        chosen = _chosen(session, limit, hosts)
-        rollout = parse_rollout(canary, serial, *pace, hosts=len(set(hosts) & set(session.environment.web_hosts)))
-        archive = session.open_release(release)
+    wishes = Wishes(
+        plan=plan,
+        canary=canary,
+        serial=serial,
+        step=duration(step, "--step"),
+        watch=duration(watch, "--watch") if watch else 0.0,
+        limit=limit,
+        allow_missing=allow_missing,
+        skip_backup=skip_backup,
+        skip_migrate=skip_migrate,
+        hotfix=hotfix_reason(hotfix, reason),
+        lock_wait=duration(lock_wait, "--lock-wait"),
+        yes=yes,
+    )
+    with opened(env, reporter, read_only=plan) as session, tempfile.TemporaryDirectory(prefix="turnout-") as folder:
+        bring(session, wishes, lambda: session.open_release(release, Path(folder)))
 
-        def target_on(observed: Mapping[str, Observed]) -> Target:
-            refuse_if_unfinished(observed)
-            seen = {name: observed[name] for name in chosen}
-            return _target(session, archive, seen, rollout, hosts, skip_backup, skip_migrate)
 
-        if plan:
-            return _show(session, target_on(session.observe(hosts)))
-        session.confirm(yes, f"{archive.manifest.id} is about to be deployed to {session.name}.")
-        with session.lease("deploy", f"deploy {archive.manifest.id}", duration(lock_wait, "--lock-wait"), hosts) as run:
-            target = target_on(session.observe(hosts))
-            if target.plan.empty:
-                return reporter.answer(f"nothing to do: {session.name} serves {target.plan.release}", summary(target))
-            target = admitted(session, target, urgent)
-            session.carry_out(steps(session, target), closing(target), run, target)
-        answer(session, target)
+def bring(session: Session, wishes: Wishes, find: Callable[[], Release], source: str = "") -> None:
+    """Deploy the release that `find` gives; `source` is the environment that it is promoted from, if it is."""
+    from fabfile.admission import admitted
+    from fabfile.planning.rollout import parse_rollout
+    from fabfile.planning.unfinished import refuse_if_unfinished
+
+    hosts = session.reachable(wishes.allow_missing)
+    chosen = _chosen(session, wishes.limit, hosts)
+    webs = len(set(hosts) & set(session.environment.web_hosts))
+    rollout = parse_rollout(wishes.canary, wishes.serial, wishes.step, wishes.watch, hosts=webs)
+    archive = find()
+
+    def target_on(observed: Mapping[str, Observed]) -> Target:
+        refuse_if_unfinished(observed)
+        seen = {name: observed[name] for name in chosen}
+        target = _target(session, archive, seen, rollout, hosts, wishes.skip_backup, wishes.skip_migrate)
+        return replace(target, plan=replace(target.plan, promoted_from=source))
+
+    if wishes.plan:
+        return _show(session, target_on(session.observe(hosts)))
+    session.confirm(wishes.yes, f"{archive.manifest.id} is about to be deployed to {session.name}.")
+    with session.lease("deploy", f"deploy {archive.manifest.id}", wishes.lock_wait, hosts) as run:
+        target = target_on(session.observe(hosts))
+        if target.plan.empty:
+            session.make_up(target)
+            said = f"nothing to do: {session.name} serves {target.plan.release}"
+            return session.reporter.answer(said, summary(target))
+        target = admitted(session, target, wishes.hotfix)
+        session.carry_out(steps(session, target), closing(target), run, target)
+    answer(session, target)
     return None
 
 
@@ -101,8 +143,8 @@ def plan(reporter: Reporter, env: str | None = None, release: str | None = None,
     from fabfile.planning.unfinished import refuse_if_unfinished
     from fabfile.session import opened
 
-    with opened(env, reporter, read_only=True) as session:
-        archive, hosts = session.open_release(release), session.environment.run_hosts
+    with opened(env, reporter, read_only=True) as session, tempfile.TemporaryDirectory(prefix="turnout-") as folder:
+        archive, hosts = session.open_release(release, Path(folder)), session.environment.run_hosts
         observed = session.observe()
         refuse_if_unfinished(observed)
         _show(session, _target(session, archive, observed, Rollout(), hosts))
@@ -212,6 +254,7 @@ def summary(target: Target) -> dict[str, object]:
         "changed": list(target.plan.hosts),
         "unchanged": list(target.plan.unchanged),
         "missing": list(target.plan.missing),
+        **({"promoted_from": target.plan.promoted_from} if target.plan.promoted_from else {}),
     }
 
 
@@ -224,8 +267,6 @@ def _target(
     skip_backup: bool = False,
     skip_migrate: bool = False,
 ) -> Target:
-    from dataclasses import replace
-
     from fabfile.migrations import due
     from fabfile.model.plan import Rollout
     from fabfile.planning.deploy_plan import plan_deploy

@@ -145,7 +145,7 @@ def _archive(session: Session, observed: Mapping[str, Observed], release: str | 
         raise Refused(f"the hosts serve {' and '.join(live)}", "name one: --release=ID; or: inv deploy.catch-up")
     identity = release or live[0]
     with suppress(BadInput):
-        return session.open_release(identity)
+        return session.local_release(identity)
     hosts = [session.fleet[name] for name, seen in observed.items() if identity in seen.releases]
     return fetch_kept(hosts, session.paths, identity, folder, whole=True)
 

@@ -6,6 +6,7 @@ from invoke.collection import Collection
 
 from fabfile import (
     approve,
+    artifacts,
     bucket,
     build,
     canary,
@@ -17,6 +18,7 @@ from fabfile import (
     maintenance,
     migrate,
     pitr,
+    promote,
     pull,
     recover,
     rollback,
@@ -35,7 +37,14 @@ def namespace() -> Collection:
     """The root collection. Order is alphabetical in `inv --list`, whatever is done here."""
     root = Collection()
     single = (build.build, deploy.plan, recover.recover, rollback.rollback, status.status, status.releases)
-    for task in (*single, environments.config, approve.approve, approve.approvals):
+    for task in (
+        *single,
+        artifacts.artifacts,
+        promote.promote,
+        environments.config,
+        approve.approve,
+        approve.approvals,
+    ):
         root.add_task(task)
     deploys = Collection("deploy")
     deploys.add_task(deploy.deploy, default=True)

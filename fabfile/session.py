@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from fabfile.artifact.archive import Release, open_release, scan
-from fabfile.artifact.kept import fetch_kept
+from fabfile.artifact.archive import Release, is_elsewhere, open_release, scan
+from fabfile.artifact.kept import digest_kept, fetch_kept
+from fabfile.artifact.signature import builder_of
 from fabfile.backends import PROJECT, Backends
 from fabfile.commands.observe import observe, parse
 from fabfile.commands.release import end, mark_bad
@@ -34,6 +35,7 @@ from fabfile.planning.blame import is_to_blame
 from fabfile.planning.comparison import differences
 from fabfile.planning.deploy_plan import plan_rollback
 from fabfile.planning.preflight import refuse_if_unfit
+from fabfile.planning.promotion import earlier_success, ended_everywhere
 from fabfile.planning.unfinished import Unfinished
 from fabfile.recovery.restore import fetch_stored
 from fabfile.remote.fleet import Fleet
@@ -44,6 +46,7 @@ from fabfile.remote.ssh import SshHost
 from fabfile.rendering import configuration_digest
 from fabfile.steps.hooks import Occasion, hooks
 from fabfile.steps.target import Target
+from fabfile.steps.verified import make_up, verified
 from fabfile.ui.reporter import Reporter
 
 
@@ -60,11 +63,6 @@ class Session(Backends):
     def templates(self) -> Path:
         """The project's templates."""
         return PROJECT / "templates"
-
-    @property
-    def dist(self) -> Path:
-        """Where `inv build` leaves releases."""
-        return PROJECT / "dist"
 
     def reachable(self, allow_missing: int) -> tuple[str, ...]:
         """The hosts that take part. Raises FleetError when more than `allow_missing` of them are out of reach."""
@@ -132,9 +130,25 @@ class Session(Backends):
         with held(self.fleet, names, self.paths, self.run_id, self.holder, reason, wait, self.reporter.emit) as tokens:
             yield Run(self.run_id, verb, self.fleet, self.paths, tokens, self.reporter.emit, self.connect)
 
-    def open_release(self, reference: str | None) -> Release:
-        """The release file that `reference` names, checked; the newest in dist/ for None."""
-        release = open_release(reference, self.dist)
+    def open_release(self, reference: str | None, folder: Path) -> Release:
+        """The release that `reference` names, checked: a file, or an id in dist/ or else in the bucket, from which it
+        comes to `folder`; the newest in dist/ for None.
+
+        Raises BadInput, and Refused for one that is not signed as it must be.
+        """
+        if reference and self.environment.backup and is_elsewhere(reference, self.dist):
+            return self.accepted(self.shelf.fetch(reference, folder))
+        return self.local_release(reference)
+
+    def local_release(self, reference: str | None) -> Release:
+        """As `open_release`, from dist/ alone."""
+        return self.accepted(open_release(reference, self.dist))
+
+    def accepted(self, release: Release) -> Release:
+        """The release, once it is found signed as the environment asks, and fit for hosts. Raises Refused, BadInput."""
+        if signers := self.environment.artifacts.signers:
+            builder = builder_of(release, PROJECT / Path(signers).expanduser())
+            self.reporter.say(f"{release.manifest.id} is signed by {builder.name}")
         scan(release.path, release.manifest)
         return release
 
@@ -176,16 +190,18 @@ class Session(Backends):
         return replace(target, run=found.run, holder=found.holder, began=found.began, secrets=secrets)
 
     def release_of(self, plan: Plan, folder: Path) -> Release:
-        """The release of a plan: from dist/, from a host that keeps it, or from the backups of a restore."""
+        """The release of a plan: from dist/, from a host that keeps it, from the bucket or the backups of a restore."""
         with suppress(BadInput):
-            return self.open_release(plan.release)
+            return self.local_release(plan.release)
         hosts = [self.fleet[app.host] for app in plan.apps]
         try:
             return fetch_kept(hosts, self.paths, plan.release, folder, whole=True)
         except BadInput:
-            if plan.restore is None:
+            if plan.restore is not None:
+                return self.stored_release(plan.release, folder)
+            if self.environment.backup is None:
                 raise
-            return self.stored_release(plan.release, folder)
+            return self.open_release(plan.release, folder)
 
     def stored_release(self, identity: str, folder: Path) -> Release:
         """A release that is kept with backups, in `folder`. Raises BadInput where none has it."""
@@ -231,7 +247,36 @@ class Session(Backends):
             raise
         if closing:
             follow_up(self.contracts(target), run)
+            follow_up(self.successes(target), run)
             follow_up(self.hooks("post-rollback" if rollback else "post-deploy", target), run)
+
+    def successes(self, target: Target) -> list[Step]:
+        """What is noted of a deploy that has ended well. This is the one place that knows: every step, test, gate and
+        watch is behind it by then, and nothing is taken back any more."""
+        if not ended_everywhere(target.plan, self.environment.run_hosts):
+            return []
+        return [verified(lambda: self.verified, target, lambda: self._digest(target))]
+
+    def make_up(self, target: Target) -> None:
+        """Note what an earlier deploy of what is live has earned but could not, its store being out of reach, say."""
+        if set(target.before) < set(self.environment.run_hosts):
+            return
+        entry = earlier_success(target.before, target.plan.release)
+        if said := make_up(lambda: self.verified, target, lambda: self.kept_digest(target.plan.release), entry):
+            self.reporter.say(said)
+
+    def kept_digest(self, identity: str) -> str:
+        """The SHA-256 of a release's archive, as the hosts know it. Raises BadInput when none keeps it."""
+        hosts = [self.fleet[name] for name in self.environment.app_hosts]
+        return fetch_kept(hosts, self.paths, identity, Path(), whole=False).manifest.digest
+
+    def kept_digests(self, identity: str) -> dict[str, str]:
+        """The same of each host that keeps a release of this name."""
+        found = self.fleet.each(self.environment.app_hosts, lambda host: digest_kept(host, self.paths, identity))
+        return {name: digest for name, digest in found.items() if digest}
+
+    def _digest(self, target: Target) -> str:
+        return target.manifest.digest if target.manifest else self.kept_digest(target.plan.release)
 
     def hooks(self, point: Point, target: Target) -> list[Step]:
         """The team's own commands at this point of a run."""

@@ -35,7 +35,7 @@ def signer_of(text: str, signature: str, namespace: str, signers: Path) -> Signe
     if not signers.is_file():
         raise BadInput(
             f"{signers} is missing, which says whose signatures count",
-            'write a line for each: ann@example.com namespaces="turnout-*" ssh-ed25519 AAAA…',
+            f'write a line for each: ann@example.com namespaces="{_scope(namespace)}" ssh-ed25519 AAAA…',
         )
     with tempfile.NamedTemporaryFile("w", prefix="turnout-", suffix=".sig") as file:
         file.write(signature)
@@ -54,9 +54,14 @@ def signer_of(text: str, signature: str, namespace: str, signers: Path) -> Signe
     if done.returncode or not found:
         raise Refused(
             f"the signature of {name} is not one of this text for {namespace}: {_last(done.stderr or done.stdout)}",
-            f'what a key may sign stands in its line of {signers}: namespaces="turnout-*"',
+            f'what a key may sign stands in its line of {signers}: namespaces="{_scope(namespace)}"',
         )
     return Signer(name, found[1])
+
+
+def _scope(namespace: str) -> str:
+    """What a line of allowed signers says of a key that may sign this and its like."""
+    return "turnout-*" if namespace.startswith("turnout-") else namespace
 
 
 def _ssh_keygen(what: str, *words: str, given: str = "") -> subprocess.CompletedProcess[str]:

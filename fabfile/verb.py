@@ -87,7 +87,8 @@ def _check(name: str, flags: Mapping[str, Any]) -> None:
             raise BadInput(f"{name} wants a word for {flag}", f"inv --help followed by the task's name explains {name}")
         if isinstance(value, str) and value.startswith("-"):
             raise BadInput(
-                f"--{flag.replace('_', '-')} got {value!r}: a value seems to be missing", "write --flag=value"
+                f"--{flag.strip('_').replace('_', '-')} got {value!r}: a value seems to be missing",
+                "write --flag=value",
             )
 
 

@@ -212,6 +212,7 @@ def _history(text: str) -> list[HistoryEntry]:
             _restore(e.get("restore")),
             e.get("hotfix", ""),
             tuple(e.get("approved_by", ())),
+            str(e.get("promoted_from", "")),
         )
         for e in _json_lines(text)
     ]

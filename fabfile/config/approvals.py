@@ -27,6 +27,6 @@ class ApprovalSettings(Section):
     """How long an approval counts."""
 
 
-def signing_key(settings: ApprovalSettings, project: Path, environ: Mapping[str, str]) -> Path:
-    """The file of the key that signs; relative paths start at the project."""
-    return project / Path(environ.get(KEY) or settings.key).expanduser()
+def signing_key(key: str, project: Path, environ: Mapping[str, str]) -> Path:
+    """The file of the key that signs: `key` of a section, unless KEY is set; relative paths start at the project."""
+    return project / Path(environ.get(KEY) or key).expanduser()

@@ -20,13 +20,13 @@ from fabfile.errors import BadInput
 NAME = re.compile(r"[a-z][a-z0-9-]*")
 
 
-def choose(requested: str | None, project: Path, environ: Mapping[str, str]) -> str:
-    """The environment's name: `--env`, else DEPLOYMENT_ENV, else the project's default in pyproject.toml.
+def choose(requested: str | None, project: Path, environ: Mapping[str, str], flag: str = "--env") -> str:
+    """The environment's name: what `flag` says, else DEPLOYMENT_ENV, else the project's default in pyproject.toml.
 
     Raises BadInput with the environments that exist when none is named, or the named one does not exist.
     """
     if requested is not None:
-        name, origin = requested, "--env"
+        name, origin = requested, flag
     elif environ.get("DEPLOYMENT_ENV"):
         name, origin = environ["DEPLOYMENT_ENV"], "DEPLOYMENT_ENV"
     elif (default := _default(project)) is not None:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from fabfile.config.approvals import ApprovalSettings
+from fabfile.config.artifacts import ArtifactSettings
 from fabfile.config.backup import BackupSettings, backup_contradictions
 from fabfile.config.calendar import CalendarSettings
 from fabfile.config.database import DatabaseSettings
@@ -195,6 +196,15 @@ class Hooks(Section):
         return found
 
 
+class Check(Section):
+    """One of the project's own checks: a type check, lint, tests, an audit of dependencies."""
+
+    command: CommandWords
+    """A program and its arguments, each a word of its own; no shell reads them."""
+    timeout: Duration = 600.0
+    """How long it may take before it is killed with everything that it started."""
+
+
 class BuildSettings(Section):
     """How `inv build` makes a release."""
 
@@ -204,6 +214,8 @@ class BuildSettings(Section):
     """Commands run in a clean copy of the source; the first that fails stops the build."""
     exclude: tuple[PlainText, ...] = ("node_modules", ".git", "dist")
     """Names left out of that copy."""
+    checks: tuple[Check, ...] = ()
+    """Run first, in a copy of their own; one that fails stops the build. What they write is no part of a release."""
 
 
 class Environment(Section):
@@ -239,6 +251,8 @@ class Environment(Section):
     """Who is told when something goes wrong: each `env:NAME` or `file:PATH` of a URL that Apprise knows."""
     calendar: CalendarSettings = CalendarSettings()
     """When deploys may begin, when they must not, and what maintenance is announced."""
+    artifacts: ArtifactSettings = ArtifactSettings()
+    """Where releases are kept beside dist/, and by whom they must have been built."""
     approvals: ApprovalSettings = ApprovalSettings()
     """Who has to agree before a release is deployed."""
 
@@ -289,6 +303,8 @@ class Environment(Section):
 
     def _homeless(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """What is kept in the bucket, or told to channels, where there are none."""
+        if self.artifacts.push and not self.backup:
+            yield ("artifacts", "push"), "needs a backup section: releases are kept in its bucket"
         if self.approvals.required and not self.backup:
             yield ("approvals", "required"), "needs a backup section: approvals are kept in its bucket"
         if self.calendar.maintenance and not (self.backup and self.notify):

@@ -69,7 +69,7 @@ class HistoryEntry:
     """One finished run: UTC time (ISO 8601), verb, release served since, who ran it, and its id.
 
     `previous` is the release served before, `restore` what it exchanged, if it did; `hotfix` is why it did not wait for
-    its hour, `approved_by` who agreed.
+    its hour, `approved_by` who agreed, `promoted_from` where it had been verified.
     """
 
     at: str
@@ -81,6 +81,7 @@ class HistoryEntry:
     restore: Restore | None = None
     hotfix: str = ""
     approved_by: tuple[str, ...] = ()
+    promoted_from: str = ""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,9 @@ from fabfile.model.recovery_point import RELEASE, RecoveryPoint
 GIVEN_UP = timedelta(days=1)
 """A backup without a manifest to which nothing was added for so long is not being written any more."""
 
+AWAITED = timedelta(days=30)
+"""A release that `inv build` stored may be deployed or promoted for so long, however many came after it."""
+
 SLOTS: dict[str, tuple[str, Callable[[datetime], object]]] = {
     "six_hourly": ("6 hours", lambda at: (at.date(), at.hour // 6)),
     "daily": ("day", lambda at: at.date()),
@@ -60,7 +63,7 @@ def plan_prune(holdings: Holdings, rules: RetentionSettings, now: datetime, need
     if judgements and not any(judged.point.verified_at for judged in judgements):
         notes.append("no backup is verified yet, and only verified ones can stand for others: inv backup.verify")
     kept = [judged.point for judged in judgements if judged.keep]
-    idle = _idle(holdings.archives, [*kept, *filter(None, holdings.damaged.values())])
+    idle = _idle(holdings.archives, [*kept, *filter(None, holdings.damaged.values())], now)
     unsure = [number for number, point in holdings.damaged.items() if point is None]
     unsure += [found.number for found in holdings.unlisted if now - found.touched < GIVEN_UP]
     if idle and unsure:
@@ -144,6 +147,13 @@ def _order(point: RecoveryPoint) -> tuple[datetime, int]:
     return taken(point), point.number
 
 
-def _idle(archives: Iterable[Archive], points: Iterable[RecoveryPoint]) -> tuple[Archive, ...]:
+def _idle(archives: Sequence[Archive], points: Iterable[RecoveryPoint], now: datetime) -> tuple[Archive, ...]:
+    """Those that no backup has; what `inv build` stored stays a while all the same, and the newest of it always."""
     used = {release_of(part.key) for point in points if (part := point.part(RELEASE))}
-    return tuple(archive for archive in archives if archive.release not in used)
+    newest = max((archive.pushed for archive in archives if archive.pushed), default=None)
+    return tuple(
+        archive
+        for archive in archives
+        if archive.release not in used
+        and (archive.pushed is None or (archive.pushed != newest and now - archive.pushed >= AWAITED))
+    )

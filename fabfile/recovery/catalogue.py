@@ -10,9 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from types import MappingProxyType
 
 from fabfile.errors import BadInput
-from fabfile.model.holdings import Archive, Holdings, Unlisted, release_of
+from fabfile.model.holdings import PUSHED, Archive, Holdings, Unlisted, release_of
 from fabfile.model.recovery_point import RELEASE, VERIFICATION, RecoveryPoint, StoredPart, Verification, utc
 from fabfile.recovery.integrity import measured
 from fabfile.storage.port import AlreadyExists, Listed, NotFound, Store
@@ -169,27 +170,37 @@ class Catalogue:
 
     def release(self, release: str) -> StoredPart | None:
         """The archive of a release, when it is in the store whole."""
-        key = self._release_key(release, ".tar.zst")
+        key = self.release_key(release, ".tar.zst")
         try:
-            known = json.loads(self.store.get(self._release_key(release, ".json")))
+            known = json.loads(self.store.get(self.release_key(release, ".json")))
             part = StoredPart(RELEASE, key, int(known["size"]), str(known["sha256"]))
         except (NotFound, ValueError, KeyError, TypeError):
             return None
         return part if any((found.key, found.size) == (key, part.size) for found in self.store.list(key)) else None
 
-    def add_release(self, release: str, chunks: Iterable[bytes]) -> StoredPart:
-        """Store a release archive, once: one that is there already, left by a broken run, is measured and kept."""
-        key = self._release_key(release, ".tar.zst")
+    def add_release(
+        self, release: str, chunks: Iterable[bytes], about: Mapping[str, object] = MappingProxyType({})
+    ) -> StoredPart:
+        """Store a release archive, once: one that is there already, left by a broken run, is measured and kept.
+
+        What is said `about` it is listed with it.
+        """
+        key = self.release_key(release, ".tar.zst")
         try:
             stored = self.store.put_stream(key, chunks, if_absent=True)
         except AlreadyExists:
             stored = measured(self.store, key)
-        # Nobody replaces an archive, so whoever writes this writes the same.
-        entry = {"format": 1, "release": release, "size": stored.size, "sha256": stored.sha256}
-        self.store.put(self._release_key(release, ".json"), json.dumps(entry).encode() + b"\n")
-        return StoredPart(RELEASE, key, stored.size, stored.sha256)
+        part = StoredPart(RELEASE, key, stored.size, stored.sha256)
+        self.list_release(release, part, about)
+        return part
 
-    def _release_key(self, release: str, ending: str) -> str:
+    def list_release(self, release: str, part: StoredPart, about: Mapping[str, object]) -> None:
+        """Make an archive known. Nobody replaces one, so its size and digest are the same whoever writes this."""
+        entry = {**about, "format": 1, "release": release, "size": part.size, "sha256": part.sha256}
+        self.store.put(self.release_key(release, ".json"), json.dumps(entry).encode() + b"\n")
+
+    def release_key(self, release: str = "", ending: str = "") -> str:
+        """The key of an object of a release; without any, where all of them are."""
         return f"{self._root}releases/{release}{ending}"
 
     def _numbers(self) -> Iterable[int]:
@@ -239,4 +250,6 @@ def _unlisted(number: int, names: Mapping[str, Listed]) -> Unlisted:
 def _archive(release: str, found: Iterable[Listed]) -> Archive:
     """What makes it known goes first, so that nobody relies on an archive that is about to go."""
     ordered = sorted(found, key=lambda listed: not listed.key.endswith(".json"))
-    return Archive(release, tuple(listed.key for listed in ordered), sum(listed.size for listed in ordered))
+    pushed = next((listed.modified for listed in ordered if listed.key.endswith(PUSHED)), None)
+    size = sum(listed.size for listed in ordered)
+    return Archive(release, tuple(listed.key for listed in ordered), size, pushed)

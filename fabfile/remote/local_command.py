@@ -41,8 +41,10 @@ def run(
     timeout: float,
     environ: Mapping[str, str] | None = None,
     grace: float = GRACE,
+    umask: int = -1,
 ) -> Ended:
-    """Run one command in `folder`, with nothing to read, for at most `timeout` seconds; `environ` replaces our own.
+    """Run one command in `folder`, with nothing to read, for at most `timeout` seconds; `environ` and `umask` replace
+    our own (-1: it keeps ours).
 
     Its whole process group ends with it. At the time-out and on Ctrl-C the group gets SIGTERM, and SIGKILL after
     `grace` seconds. Raises BadInput when it cannot be started.
@@ -50,7 +52,7 @@ def run(
     running: _Running | None = None
     try:
         with _signals_wait():
-            running = _Running(_start(words, folder, environ))
+            running = _Running(_start(words, folder, environ, umask))
         in_time = running.follow(timeout)
     finally:
         if running is not None:
@@ -60,7 +62,9 @@ def run(
     return Ended(not in_time or running.status != 0, how, tuple(lines))
 
 
-def _start(words: Sequence[str], folder: Path, environ: Mapping[str, str] | None) -> subprocess.Popen[bytes]:
+def _start(
+    words: Sequence[str], folder: Path, environ: Mapping[str, str] | None, umask: int
+) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
             words,
@@ -70,6 +74,7 @@ def _start(words: Sequence[str], folder: Path, environ: Mapping[str, str] | None
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            umask=umask,
         )
     except OSError as error:
         raise BadInput(

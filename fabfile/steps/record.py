@@ -53,6 +53,7 @@ def record(target: Target) -> HostStep:
             "restore": asdict(plan.restore) if plan.restore else None,
             **({"hotfix": plan.hotfix} if plan.hotfix else {}),
             **({"approved_by": plan.approved_by} if plan.approved_by else {}),
+            **({"promoted_from": plan.promoted_from} if plan.promoted_from else {}),
         },
         separators=(",", ":"),
     )

@@ -62,6 +62,6 @@ def test_a_mistake_elsewhere_names_its_key(tmp_path: Path, text: str, error: str
 def test_the_signing_key_is_the_variables_else_the_files(tmp_path: Path) -> None:
     write(tmp_path, SMALLEST + "approvals: {key: keys/mine}\n")
     settings = load("x", tmp_path).approvals
-    assert signing_key(settings, tmp_path, {}) == tmp_path / "keys/mine"
-    assert signing_key(settings, tmp_path, {"TURNOUT_SIGNING_KEY": "~/k"}) == Path.home() / "k"
-    assert signing_key(settings, tmp_path, {"TURNOUT_SIGNING_KEY": ""}) == tmp_path / "keys/mine"
+    assert signing_key(settings.key, tmp_path, {}) == tmp_path / "keys/mine"
+    assert signing_key(settings.key, tmp_path, {"TURNOUT_SIGNING_KEY": "~/k"}) == Path.home() / "k"
+    assert signing_key(settings.key, tmp_path, {"TURNOUT_SIGNING_KEY": ""}) == tmp_path / "keys/mine"

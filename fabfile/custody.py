@@ -83,6 +83,7 @@ def _same(
 
 def _of_the_vault(name: str, environment: Environment, project: Path) -> list[str]:
     """What is to be done about the vault; nothing where it cannot be read here, which its secrets tell."""
+    from fabfile.config.variables import sources
     from fabfile.config.vault_file import open_vault
 
     settings = environment.vault
@@ -92,7 +93,7 @@ def _of_the_vault(name: str, environment: Environment, project: Path) -> list[st
         opened = open_vault(settings, project, os.environ)
     except BadInput:
         return []
-    used = {source.removeprefix("age:") for source in environment.secrets.values()}
+    used = {source.removeprefix("age:") for source in sources(environment) if source.startswith("age:")}
     remarks = [
         f"{settings.file} has {entry}, which nothing uses; inv secrets.edit takes it out"
         for entry in sorted(opened.vault.entries)

@@ -12,6 +12,8 @@ from fabfile.ui.reporter import Reporter
 from fabfile.verb import ENV, JSON, verb
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from fabfile.config.custody import VaultSettings
     from fabfile.config.schema import Environment
     from fabfile.config.vault_file import Opened
@@ -44,10 +46,12 @@ class _Safe:
 
         seal(replace(vault, recipients=self.settings.recipients), self.settings, self.project, opened.sealed)
 
-    def unused(self, vault: Vault) -> list[str]:
-        """Names in the vault that no secret of the application is."""
-        used = {source.removeprefix("age:") for source in self.environment.secrets.values()}
-        return [name for name in sorted(vault.entries) if name not in used]
+    def unused(self, names: Iterable[str]) -> list[str]:
+        """Those of the names that nothing in the configuration points to."""
+        from fabfile.config.variables import sources
+
+        used = set(sources(self.environment))
+        return [name for name in names if f"age:{name}" not in used]
 
 
 @verb(help={"name": NAME, "env": ENV}, name="get")
@@ -147,7 +151,7 @@ def _keep(reporter: Reporter, safe: _Safe, opened: Opened, after: Vault) -> None
     for word, names in (("added", added), ("changed", changed), ("removed", removed)):
         if names:
             reporter.say(f"{word}: {', '.join(names)}")
-    for name in set(added) & set(safe.unused(after)):
+    for name in safe.unused(added):
         reporter.say(f"nothing uses {name} yet: write {name}: age:{name} below secrets in hosts/{safe.name}.yml")
     return reporter.answer(f"{file} is sealed for {len(safe.settings.recipients)} keys; commit it, then inv deploy", document)
 

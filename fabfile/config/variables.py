@@ -19,8 +19,9 @@ OF_THE_STORE = (
     "AWS_CONFIG_FILE",
     "AWS_SHARED_CREDENTIALS_FILE",
     "AWS_CA_BUNDLE",
+    "AWS_DEFAULT_REGION",
 )
-"""What the S3 client reads by itself, where it is set; no configuration names it."""
+"""What the clients of AWS's services read by themselves, where it is set; no configuration names it."""
 
 
 def variables(environment: Environment) -> tuple[str, ...]:

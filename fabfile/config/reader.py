@@ -91,7 +91,8 @@ class Reader:
         except ValueError as error:
             raise BadInput(f"{key}: {file}: {error}", f"correct {file}") from None
         if not found.get(name):
-            raise BadInput(f"{key}: {file} has no value for {name}", _nearest(name, found, f"add {name}=… to {file}"))
+            hint = f"give it one in {file}" if name in found else _nearest(name, found, f"add {name}=… to {file}")
+            raise BadInput(f"{key}: {file} has no value for {name}", hint)
         return Found(SecretStr(found[name]), changed)
 
     @cached_property

@@ -49,7 +49,7 @@ def test_a_line_of_a_dotenv_file_is_read_with_the_files_date(tmp_path: Path) -> 
     [
         ("A=hunter2", "B", ".env has no value for B", "add B=… to .env"),
         ("TOKEN=hunter2", "TOKN", ".env has no value for TOKN", "did you mean 'TOKEN'?"),
-        ("B=", "B", ".env has no value for B", "did you mean 'B'?"),
+        ("B=", "B", ".env has no value for B", "give it one in .env"),
         ("hunter2", "B", ".env: line 1 is not NAME=value", "correct .env"),
     ],
 )

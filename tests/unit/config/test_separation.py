@@ -54,9 +54,8 @@ def test_the_same_value_is_found_under_another_name(tmp_path: Path) -> None:
 
 
 def test_what_may_be_the_same_is_not_found(tmp_path: Path) -> None:
-    live = "secrets: {A: 'env:A', B: 'env:B'}\n".replace("\n", "\n")
-    folder_live = LIVE.replace("staging}", "staging, common: [A]}") + live
-    project(tmp_path, live=folder_live, staging=STAGING + "secrets: {C: 'env:C'}\n")
+    live = LIVE.replace("staging}", "staging, common: [A]}") + "secrets: {A: 'env:A', B: 'env:B'}\n"
+    project(tmp_path, live=live, staging=STAGING + "secrets: {C: 'env:C'}\n")
     environment = load("live", tmp_path)
     environ = {"A": "x", "B": "y", "C": "x"}
     values = resolve_all(environment, tmp_path, environ).application

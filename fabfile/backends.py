@@ -23,6 +23,7 @@ from fabfile.config.sources import (
     resolve_endpoint,
     resolve_ping,
 )
+from fabfile.config.variables import SECRET_BY_NAME
 from fabfile.database.port import Database, Ledger
 from fabfile.errors import BadInput
 from fabfile.model.approval import Statement
@@ -67,6 +68,7 @@ class Backends:
         found = resolve_all(self.environment, PROJECT, os.environ)
         values = [*found.application.values(), *([found.database_password] if found.database_password else [])]
         plain = [value.get_secret_value() for value in values]
+        plain += filter(None, map(os.environ.get, SECRET_BY_NAME))
         self.reporter.hide([*plain, *filter(None, map(password_in, plain))])
         return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,8 +16,8 @@ SIGNED = re.compile(
     r"AWS4-HMAC-SHA256 Credential=(?P<key>[^/]+)/\d{8}/(?P<region>[^/]+)/(?P<service>[^/]+)/aws4_request, "
     r"SignedHeaders=[a-z0-9;-]*x-amz-target[a-z0-9;-]*, Signature=[0-9a-f]{64}"
 )
-SINCE = 1_790_000_000.0
-"""When everything that is kept was last changed: 21 Sep 2026."""
+SINCE = float(int(time.time()) - 30 * 86400)
+"""When everything that is kept was last changed: a month ago."""
 
 
 @dataclass

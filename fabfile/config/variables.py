@@ -23,6 +23,9 @@ OF_THE_STORE = (
 )
 """What the clients of AWS's services read by themselves, where it is set; no configuration names it."""
 
+SECRET_BY_NAME = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", IDENTITY)
+"""Variables that no configuration names and whose values nobody may see."""
+
 
 def variables(environment: Environment) -> tuple[str, ...]:
     """The names behind every `env:NAME` of the configuration, sorted; plain text that looks so is none.

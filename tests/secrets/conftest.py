@@ -43,6 +43,7 @@ class Stage:
             done = Done(found.returncode, found.stdout, found.stderr)
             assert done.code == expect, done.text
         self.printed.append(done.text)
+        assert "Traceback" not in done.text, done.text
         return done
 
     @contextmanager
@@ -65,8 +66,7 @@ class Stage:
         forms, project = self.planted.forms(), self.project
         sources = [project.folder / "keys" / "file_key", project.folder / "keys" / "dotenv"]
         found = [f"{name} in output" for text in self.printed for name in search.in_bytes(text.encode(), forms)]
-        for folder in (project.folder, self.temporary):
-            found += search.in_folder(folder, forms, sources)
+        found += search.in_folder(project.folder.parent, forms, sources)
         found += search.in_bucket(project.environment, "backups", forms)
         for node in (*project.lab.hosts, "db"):
             places = search.on_host(project.lab, node, self.began, forms)

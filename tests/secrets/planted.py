@@ -7,6 +7,7 @@ import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -56,10 +57,10 @@ def forms(value: str) -> set[bytes]:
     """A value as it is, in JSON, in URLs, and in base64 at any place of a longer text."""
     data = value.encode()
     found = {data, json.dumps(value)[1:-1].encode(), quote(value).encode(), quote(value, safe="").encode()}
-    for offset in range(3):
-        text = base64.b64encode(bytes(offset) + data).rstrip(b"=")
-        found.add(text[(0, 2, 3)[offset] : len(text) - len(text) % 4][4 * bool(offset) :][:-4])
-    return {form for form in found if len(form) >= 12}
+    for offset, first in enumerate((0, 2, 3)):  # the first and last characters also depend on what stands beside
+        text = base64.b64encode(bytes(offset) + data)
+        found.add(text[first : 8 * (offset + len(data)) // 6])
+    return found
 
 
 def plant(project: Project, kept: Kept) -> Planted:
@@ -92,9 +93,8 @@ def plant(project: Project, kept: Kept) -> Planted:
         "the database's password": project.environment["TURNOUT_DB_PASSWORD"],
         "the bucket's key": project.environment["AWS_SECRET_ACCESS_KEY"],
     }
-    planted = Planted(delivered, others)
-    put_into_vault(project, planted, delivered["AGE_KEY"])
-    return planted
+    put_into_vault(project, delivered["AGE_KEY"])
+    return Planted(delivered, others)
 
 
 def sections(recipient: str) -> dict[str, Any]:
@@ -114,10 +114,9 @@ def sections(recipient: str) -> dict[str, Any]:
     }
 
 
-def put_into_vault(project: Project, planted: Planted, value: str) -> None:
+def put_into_vault(project: Project, value: str) -> None:
     """Make this the secret in the vault, as `inv secrets.set` does."""
-    settings = VaultSettings.model_validate(project.always["vault"] | {"recipients": tuple(project.always["vault"]["recipients"])})
+    settings = VaultSettings.model_validate(project.always["vault"])
     opened = open_vault(settings, project.folder, project.environment)
-    vault = opened.vault.holding({"AGE_KEY": SecretStr(value)}, "2026-11-21")
+    vault = opened.vault.holding({"AGE_KEY": SecretStr(value)}, datetime.now(UTC).date().isoformat())
     seal(Vault(vault.entries, settings.recipients), settings, project.folder, opened.sealed)
-    planted.delivered["AGE_KEY"] = value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import boto3
 import zstandard
@@ -51,14 +52,20 @@ def in_folder(folder: Path, forms: Mapping[bytes, str], leave: Iterable[Path] = 
             yield from (f"{name} in {path}" for name in in_bytes(path.read_bytes(), forms))
 
 
-def in_bucket(environment: Mapping[str, str], bucket: str, forms: Mapping[bytes, str]) -> Iterator[str]:
-    """Objects with somebody's secret in them, or in their names or metadata."""
-    client = boto3.session.Session(environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"]).client(
+def client(environment: Mapping[str, str]) -> Any:
+    """The lab's store, as boto3 speaks to it."""
+    keys = environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"]
+    return boto3.session.Session(*keys).client(
         "s3", region_name="us-east-1", endpoint_url=environment["S3_ENDPOINT"]
     )
-    for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+
+
+def in_bucket(environment: Mapping[str, str], bucket: str, forms: Mapping[bytes, str]) -> Iterator[str]:
+    """Objects with somebody's secret in them, or in their names or metadata."""
+    store = client(environment)
+    for page in store.get_paginator("list_objects_v2").paginate(Bucket=bucket):
         for listed in page.get("Contents", []):
-            found = client.get_object(Bucket=bucket, Key=listed["Key"])
+            found = store.get_object(Bucket=bucket, Key=listed["Key"])
             about = repr((listed["Key"], found["Metadata"])).encode()
             yield from (f"{name} in s3:{listed['Key']}" for name in in_bytes(found["Body"].read() + about, forms))
 

@@ -63,11 +63,10 @@ def resolve_all(environment: Environment, project: Path, environ: Mapping[str, s
             failures.append(failure)
             return None
 
-    application: dict[str, Found] = {}
-    for name, source in environment.secrets.items():
-        if secret := attempt(source, f"secrets.{name}"):
-            failures += _unfit_for_env_file(secret.value, f"secrets.{name}")
-            application[name] = secret
+    wanted = {name: attempt(source, f"secrets.{name}") for name, source in environment.secrets.items()}
+    application = {name: found for name, found in wanted.items() if found}
+    for name, found in application.items():
+        failures += _unfit_for_env_file(found.value, f"secrets.{name}")
     password = attempt(environment.database.password, "database.password") if environment.database else None
 
     def url(bucket: BucketSettings | None, key: str) -> str | None:

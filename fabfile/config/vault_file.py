@@ -93,7 +93,10 @@ def vault_identity(settings: VaultSettings, project: Path, environ: Mapping[str,
         return SecretStr(environ[IDENTITY])
     kind, _, place = settings.identity.partition(":")
     if kind == "file":
-        return SecretStr(read_value(place, "vault.identity", project)[0])
+        try:
+            return SecretStr(read_value(place, "vault.identity", project)[0])
+        except BadInput as error:
+            raise BadInput(error.fact, f"{error.hint} (age-keygen makes one), or set {IDENTITY}") from None
     if not environ.get(place):
         raise BadInput(f"vault.identity: the environment variable {place} is not set", f"export {place}=…")
     return SecretStr(environ[place])

@@ -132,7 +132,7 @@ def test_nothing_of_an_answer_is_logged(kept: Kept) -> None:
 
 
 def test_it_is_the_same_at_somebody_elses_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    server = ThreadedMotoServer(port=0)
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     try:
         host, port = server.get_host_and_port()

@@ -32,9 +32,9 @@ def hotfix_reason(hotfix: bool, reason: str | None) -> str:
 def admitted(session: Session, target: Target, hotfix: str) -> Target:
     """The target, which has something to do, with what let it in.
 
-    Raises Refused outside the windows or within a freeze (unless there is a reason for a hotfix), while a secret is that
-    of the environment it must differ from, and while people who have to agree have not; then it leaves a request for
-    them.
+    Raises Refused outside the windows or within a freeze (unless there is a reason for a hotfix), while a secret is one
+    of the environment that it must differ from, and while people who have to agree have not; then it leaves a request
+    for them.
     """
     verdict = judge(session.environment.calendar.parsed, datetime.now(UTC))
     if not verdict.open:

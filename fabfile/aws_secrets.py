@@ -74,7 +74,9 @@ class AwsSecrets:
         except ClientError as error:
             raise _refusal(error, service, operation, name) from None
         except NoRegionError:
-            raise BadInput(f"{name}: no region is known for {service}", "set aws.region, or AWS_DEFAULT_REGION") from None
+            raise BadInput(
+                f"{name}: no region is known for {service}", "set aws.region, or AWS_DEFAULT_REGION"
+            ) from None
         except NO_CREDENTIALS as error:
             hint = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or aws.profile"
             raise BadInput(f"{name}: no credentials for {service}: {_line(error)}", hint) from None

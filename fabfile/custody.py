@@ -22,7 +22,7 @@ DUE = 2
 
 @verb(help={"env": ENV, "json": JSON}, name="list")
 def list_secrets(reporter: Reporter, env: str | None = None, json: bool = False) -> None:
-    """List every secret, where it is, how old, and when it is due to be changed; exit 2 when something is to be done."""
+    """List every secret, where it is, how old; when it is due to be changed, exit 2 when there is something to do."""
     from dataclasses import asdict
     from datetime import UTC, datetime
 
@@ -100,5 +100,7 @@ def _of_the_vault(name: str, environment: Environment, project: Path) -> list[st
         if entry not in used
     ]
     if opened.sealed is not None and set(opened.vault.recipients) != set(settings.recipients):
-        remarks.append(f"{settings.file} is sealed for others than vault.recipients names: inv secrets.rekey --env={name}")
+        remarks.append(
+            f"{settings.file} is sealed for others than vault.recipients names: inv secrets.rekey --env={name}"
+        )
     return remarks

@@ -53,9 +53,7 @@ def sealed(chunks: Iterable[bytes], recipients: Sequence[str]) -> Generator[byte
     return _through(chunks, lambda reader, writer: pyrage.encrypt_io(reader, writer, keys))
 
 
-def opened(
-    chunks: Iterable[bytes], identity: SecretStr, name: str, key: str = "backup.identity"
-) -> Iterator[bytes]:
+def opened(chunks: Iterable[bytes], identity: SecretStr, name: str, key: str = "backup.identity") -> Iterator[bytes]:
     """The plain bytes of an age file; `name` is what errors call it, and `key` what says which identity it is.
 
     Raises BadInput when the identity is no private key or not one that the file is for, StorageError when the file is

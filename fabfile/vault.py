@@ -1,4 +1,4 @@
-"""`inv secrets.get`, `.set`, `.edit` and `.rekey`: the vault in the repository is read, changed and sealed for others."""
+"""`inv secrets.get`, `.set`, `.edit` and `.rekey`: the vault in the repository is read, changed and sealed."""
 
 from __future__ import annotations
 
@@ -60,7 +60,9 @@ def get_secret(reporter: Reporter, name: str, env: str | None = None) -> None:
     safe = _safe(env)
     vault = safe.open().vault
     if name not in vault.entries:
-        raise BadInput(f"{safe.settings.file} has no {name}", f"it has: {', '.join(sorted(vault.entries)) or 'nothing'}")
+        raise BadInput(
+            f"{safe.settings.file} has no {name}", f"it has: {', '.join(sorted(vault.entries)) or 'nothing'}"
+        )
     value = vault.entries[name].value.get_secret_value()
     reporter.answer(value, {"name": name, "value": value})
 
@@ -134,7 +136,9 @@ def rekey(reporter: Reporter, env: str | None = None, json: bool = False) -> Non
         for key in keys:
             reporter.say(f"{sign} {key}")
     if removed:
-        reporter.say("those removed know what was in it, and git has its former state: change every secret that they saw")
+        reporter.say(
+            "those removed know what was in it, and git has its former state: change every secret that they saw"
+        )
     return reporter.answer(f"{safe.settings.file} is sealed for {len(after)} keys; commit it", document)
 
 
@@ -153,7 +157,9 @@ def _keep(reporter: Reporter, safe: _Safe, opened: Opened, after: Vault) -> None
             reporter.say(f"{word}: {', '.join(names)}")
     for name in safe.unused(added):
         reporter.say(f"nothing uses {name} yet: write {name}: age:{name} below secrets in hosts/{safe.name}.yml")
-    return reporter.answer(f"{file} is sealed for {len(safe.settings.recipients)} keys; commit it, then inv deploy", document)
+    return reporter.answer(
+        f"{file} is sealed for {len(safe.settings.recipients)} keys; commit it, then inv deploy", document
+    )
 
 
 def _safe(env: str | None) -> _Safe:

@@ -1,4 +1,4 @@
-"""A sample of a long suite, another one with each seed, and what the suites of faults and secrets say of themselves at the end."""
+"""A sample of a long suite, another one with each seed, and what suites say of themselves at the end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sections `custody`, `vault` and `aws`: what is asked of secrets, and where those are kept that hosts never see."""
+"""The sections `custody`, `vault` and `aws`: what is asked of secrets, and where some of them are kept."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class CustodySettings(Section):
     lasting: tuple[VariableName, ...] = ()
     """Secrets that are laborious to change, such as keys that data is encrypted with."""
     changed: dict[VariableName, Day] = {}  # noqa: RUF012 - pydantic copies it
-    """When a secret was last changed, for those whose source does not tell (`env:`); it goes before what others tell."""
+    """When a secret was last changed, where the source does not tell (`env:`); it goes before what others tell."""
 
     def age_limit(self, name: str) -> float:
         """Seconds that this secret may get old."""

@@ -1,4 +1,4 @@
-"""Whether two environments have a secret in common, found without any value being kept, compared in the open, or shown."""
+"""Whether two environments have a secret in common, found without any value being kept or shown."""
 
 from __future__ import annotations
 
@@ -66,9 +66,7 @@ def compare(
     return Comparison(other, shared(asked, theirs, secrets.token_bytes(32)), unknown)
 
 
-def shared(
-    ours: Mapping[str, SecretStr], theirs: Mapping[str, SecretStr], key: bytes
-) -> tuple[tuple[str, str], ...]:
+def shared(ours: Mapping[str, SecretStr], theirs: Mapping[str, SecretStr], key: bytes) -> tuple[tuple[str, str], ...]:
     """The pairs of names whose values are the same, or have the same password in their URLs, sorted.
 
     Digests are compared (HMAC-SHA-256 with a `key` that is used once), so that no value is held beside another.
@@ -78,7 +76,10 @@ def shared(
         for digest in _digests(value, key):
             known.setdefault(digest, set()).add(name)
     pairs = {
-        (name, other) for name, value in ours.items() for digest in _digests(value, key) for other in known.get(digest, ())
+        (name, other)
+        for name, value in ours.items()
+        for digest in _digests(value, key)
+        for other in known.get(digest, ())
     }
     return tuple(sorted(pairs))
 

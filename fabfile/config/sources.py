@@ -106,8 +106,7 @@ def resolve_channels(environment: Environment, project: Path, environ: Mapping[s
     """Who is told when something goes wrong. Raises BadInput for the first that cannot be read."""
     reader = Reader.of(environment, project, environ)
     return tuple(
-        Channel(source, reader.read(source, f"notify.{place}").value)
-        for place, source in enumerate(environment.notify)
+        Channel(source, reader.read(source, f"notify.{place}").value) for place, source in enumerate(environment.notify)
     )
 
 

@@ -43,7 +43,7 @@ class Reporter:
         self.exit_code = 0
 
     def hide(self, secrets: Iterable[str]) -> None:
-        """Never let these values through, whoever prints them, as they are or as JSON, URLs or base64 would have them."""
+        """Never let these values through, whoever prints them, as they are or as JSON, URLs or base64 have them."""
         found = {form for text in secrets if len(text) >= SHORTEST for form in _forms(text)}
         self._secrets = sorted({*self._secrets, *found}, key=len, reverse=True)
 

@@ -59,7 +59,9 @@ def test_a_secret_and_a_parameter_are_read_with_their_dates(kept: Kept) -> None:
 def test_members_of_one_secret_are_one_question(kept: Kept) -> None:
     kept.secrets["shop/all"] = json.dumps({"user": "shop", "pass word": VALUE, "port": 5432, "deep": {}})
     asked = reader()
-    found = [asked.read(f"aws:shop/all#{key}", "secrets.A").value.get_secret_value() for key in ("user", "pass word", "port")]
+    found = [
+        asked.read(f"aws:shop/all#{key}", "secrets.A").value.get_secret_value() for key in ("user", "pass word", "port")
+    ]
     assert found == ["shop", VALUE, "5432"]
     assert kept.asked == [("secretsmanager", "shop/all")]
     with pytest.raises(BadInput, match=r"secrets\.A: shop/all: the value of deep is no text"):

@@ -48,7 +48,7 @@ class Stage:
 
     @contextmanager
     def searched(self, request: pytest.FixtureRequest) -> Iterator[None]:
-        """Watch all processes while the block runs, then search everything; what was found is counted and must be none."""
+        """Watch all processes while the block runs, then search everything; what was found is counted, and is none."""
         with watching(self.temporary) as watch:
             yield
         assert watch.looks > 20, "too few looks to have seen anything"

@@ -55,9 +55,7 @@ def in_folder(folder: Path, forms: Mapping[bytes, str], leave: Iterable[Path] = 
 def client(environment: Mapping[str, str]) -> Any:
     """The lab's store, as boto3 speaks to it."""
     keys = environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"]
-    return boto3.session.Session(*keys).client(
-        "s3", region_name="us-east-1", endpoint_url=environment["S3_ENDPOINT"]
-    )
+    return boto3.session.Session(*keys).client("s3", region_name="us-east-1", endpoint_url=environment["S3_ENDPOINT"])
 
 
 def in_bucket(environment: Mapping[str, str], bucket: str, forms: Mapping[bytes, str]) -> Iterator[str]:

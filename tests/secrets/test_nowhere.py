@@ -90,7 +90,9 @@ def test_a_failed_deploy_tells_nothing(stage: Stage, request: pytest.FixtureRequ
     broken = project.build("2.0.0", crash=True)
     with stage.searched(request):
         stage.inv("deploy", f"--release={broken}", expect=6)
-        project.configure(hooks={"pre-deploy": [{"command": [*TELLS, "0"]}], "pre-switch": [{"command": [*TELLS, "1"]}]})
+        project.configure(
+            hooks={"pre-deploy": [{"command": [*TELLS, "0"]}], "pre-switch": [{"command": [*TELLS, "1"]}]}
+        )
         good = project.build("2.1.0")
         stage.inv("deploy", f"--release={good}", expect=6)
         project.configure()

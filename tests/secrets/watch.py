@@ -4,7 +4,6 @@ their environments; and the files that come and go in the operator's temporary f
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 import time
 from collections.abc import Iterator
@@ -27,7 +26,7 @@ class Watch:
         self._temporary = temporary
         self._known: set[tuple[str, bytes]] = set()
         self._files: set[tuple[str, int]] = set()
-        self._here = os.readlink("/proc/self/ns/pid")
+        self._here = Path("/proc/self/ns/pid").readlink()
         self._over = threading.Event()
 
     def run(self) -> None:
@@ -40,7 +39,7 @@ class Watch:
         self._over.set()
 
     def _look(self) -> None:
-        for pid in filter(str.isdigit, os.listdir("/proc")):
+        for pid in filter(str.isdigit, (path.name for path in Path("/proc").iterdir())):
             with contextlib.suppress(OSError):  # it has ended meanwhile
                 self._look_at(pid)
         for path in self._temporary.rglob("*"):
@@ -59,7 +58,7 @@ class Watch:
         program = arguments.split(b"\0")[0].decode(errors="replace")
         self.seen.setdefault(arguments, f"the arguments of {program}")
         # The operator's own processes have variables that name secrets; on a host none has.
-        if os.readlink(f"/proc/{pid}/ns/pid") != self._here:
+        if Path(f"/proc/{pid}/ns/pid").readlink() != self._here:
             self.seen.setdefault(Path(f"/proc/{pid}/environ").read_bytes(), f"the environment of {program}")
 
 

@@ -78,7 +78,9 @@ def rewriting(folder: Path, text: str) -> str:
     """An editor that leaves this text, and notes where it was given the file."""
     (folder / "text").write_text(text)
     script = folder / "editor"
-    script.write_text(f'#!/bin/sh\nprintf "%s\\n" "$1" > {folder}/where\ncp "$1" {folder}/was\ncat {folder}/text > "$1"\n')
+    script.write_text(
+        f'#!/bin/sh\nprintf "%s\\n" "$1" > {folder}/where\ncp "$1" {folder}/was\ncat {folder}/text > "$1"\n'
+    )
     script.chmod(0o700)
     return str(script)
 

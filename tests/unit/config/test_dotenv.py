@@ -37,9 +37,11 @@ def test_the_last_of_two_counts() -> None:
     assert parse("A=1\nA=2") == {"A": "2"}
 
 
-@pytest.mark.parametrize("line", ["hunter2", "A='hunter2", 'A="hunter2', "A='hunter2' x", 'A="hunter2\\"', "2A=hunter2"])
+@pytest.mark.parametrize(
+    "line", ["hunter2", "A='hunter2", 'A="hunter2', "A='hunter2' x", 'A="hunter2\\"', "2A=hunter2"]
+)
 def test_a_mistake_is_told_by_its_line_alone(line: str) -> None:
-    with pytest.raises(ValueError, match="^line 2") as refused:
+    with pytest.raises(ValueError, match=r"^line 2") as refused:
         parse(f"B=1\n{line}\n")
     assert "hunter2" not in str(refused.value)
 

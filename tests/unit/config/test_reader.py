@@ -62,7 +62,7 @@ def test_a_dotenv_file_without_the_value_is_named(tmp_path: Path, text: str, nam
 
 def test_a_dotenv_file_that_others_can_open_is_refused(tmp_path: Path) -> None:
     dotenv(tmp_path, "A=hunter2", 0o644)
-    with pytest.raises(BadInput, match="open to other users .mode 0644"):
+    with pytest.raises(BadInput, match=r"open to other users \(mode 0644\)"):
         reader(tmp_path).read("dotenv:.env#A", "secrets.A")
 
 

@@ -84,7 +84,9 @@ def test_an_environment_that_asks_for_nothing_is_compared_with_none(tmp_path: Pa
     assert compare("staging", load("staging", tmp_path), {}, tmp_path, {}) is None
 
 
-@pytest.mark.parametrize(("other", "fact"), [("live", "cannot differ from itself"), ("stagin", "there is no hosts/stagin")])
+@pytest.mark.parametrize(
+    ("other", "fact"), [("live", "cannot differ from itself"), ("stagin", "there is no hosts/stagin")]
+)
 def test_an_environment_that_is_not_another_one_is_refused(tmp_path: Path, other: str, fact: str) -> None:
     project(tmp_path, live=LIVE.replace("staging", other), staging=STAGING)
     with pytest.raises(BadInput, match=fact):

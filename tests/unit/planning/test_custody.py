@@ -22,7 +22,13 @@ def told(day: date) -> datetime:
 
 @pytest.mark.parametrize(
     ("name", "days", "state", "left"),
-    [("A", 89, "fresh", 1), ("A", 90, "due", 0), ("A", 400, "due", -310), ("SLOW", 179, "fresh", 1), ("SLOW", 180, "due", 0)],
+    [
+        ("A", 89, "fresh", 1),
+        ("A", 90, "due", 0),
+        ("A", 400, "due", -310),
+        ("SLOW", 179, "fresh", 1),
+        ("SLOW", 180, "due", 0),
+    ],
 )
 def test_a_secret_is_due_after_90_days_and_a_lasting_one_after_180(name: str, days: int, state: str, left: int) -> None:
     since = TODAY - timedelta(days=days)

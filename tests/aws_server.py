@@ -40,7 +40,7 @@ class Kept:
         """Status and document for one request."""
         signed = SIGNED.fullmatch(authorization)
         service = {"secretsmanager": "secretsmanager", "AmazonSSM": "ssm"}.get(target.partition(".")[0])
-        if signed is None or signed["service"] != service:
+        if service is None or signed is None or signed["service"] != service:
             return 403, {"__type": "MissingAuthenticationTokenException", "Message": "not signed for this service"}
         name = str(body.get("SecretId") or body.get("Name"))
         self.asked.append((service, name))

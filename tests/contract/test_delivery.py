@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import secrets
@@ -34,7 +35,8 @@ VALUES = {
 }
 ARCHIVE = r"""
 mkdir -p "$releases"
-tar -c -C "$releases" --files-from /dev/null | zstd -q -c > "$releases/1.0.tar.zst"
+: > "$releases/server.js"
+tar -c -C "$releases" server.js | zstd -q -c > "$releases/1.0.tar.zst"
 """
 LOOK = r"""
 stat -c '%a %U' "$file"
@@ -62,7 +64,8 @@ def paths(host: Host) -> Iterator[Paths]:
 
 def test_every_value_arrives_as_it_is_in_a_file_that_one_account_can_read(host: Host, paths: Paths) -> None:
     given = environment_file({name: SecretStr(value) for name, value in VALUES.items()})
-    control = {"checksums": (0o644, b""), "manifest": (0o644, b"{}"), "run": (0o644, b"r1"), "env": (0o600, given)}
+    sums = f"{hashlib.sha256().hexdigest()}  server.js\n".encode()
+    control = {"checksums": (0o644, sums), "manifest": (0o644, b"{}"), "run": (0o644, b"r1"), "env": (0o600, given)}
     host.run(Script(bind(ARCHIVE, releases=paths.releases), 60, mutates=True))
     script = release.unpack(paths, "green", "1.0", ReleaseSettings(), release.control_archive(control))
     assert "postgres://" not in f"{script.text}{script!r}"

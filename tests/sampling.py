@@ -43,12 +43,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         properties = [found for report in reports for found in report.user_properties]
         sums = [f"{sum(value for key, value in properties if key == name)} {name}" for name in COUNTED]
         terminalreporter.write_line(f"{len(injected)} faults, {', '.join(sums)}")
-    if _tests(reports, "tests/secrets/"):
-        counts = defaultdict[str, list[int]](lambda: [0])
-        for name, value in [found for report in reports for found in report.user_properties]:
-            counts[name].append(value)
-        planted, found = max(counts["secrets planted"]), sum(counts["secrets found"])
-        terminalreporter.write_line(f"{planted} planted, {found} found")
+    properties = [found for report in reports for found in report.user_properties]
+    if planted := [count for name, count in properties if name == "secrets planted"]:
+        copies = sum(count for name, count in properties if name == "secrets found")
+        terminalreporter.write_line(f"{max(planted)} planted, {copies} found")
 
 
 def _tests(reports: Iterable[pytest.TestReport], suite: str) -> set[str]:

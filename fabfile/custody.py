@@ -22,7 +22,7 @@ DUE = 2
 
 @verb(help={"env": ENV, "json": JSON}, name="list")
 def list_secrets(reporter: Reporter, env: str | None = None, json: bool = False) -> None:
-    """List every secret, where it is, how old; when it is due to be changed, exit 2 when there is something to do."""
+    """List every secret, where it is, how old, and when to change it; exit 2 when there is something to do."""
     from dataclasses import asdict
     from datetime import UTC, datetime
 

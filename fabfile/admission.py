@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from fabfile.errors import BadInput, Refused
 from fabfile.model.approval import Statement
 from fabfile.planning.approvals import WAITING, Subject, agreement, waiting
+from fabfile.planning.custody import inventory, refusal
 from fabfile.planning.windows import Verdict, judge
 from fabfile.ui.clock import local
 from fabfile.verb import one_line
@@ -31,14 +32,17 @@ def hotfix_reason(hotfix: bool, reason: str | None) -> str:
 def admitted(session: Session, target: Target, hotfix: str) -> Target:
     """The target, which has something to do, with what let it in.
 
-    Raises Refused outside the windows or within a freeze (unless there is a reason for a hotfix), and while people who
-    have to agree have not; then it leaves a request for them.
+    Raises Refused outside the windows or within a freeze (unless there is a reason for a hotfix), while a secret is one
+    of the environment that it must differ from, and while people who have to agree have not; then it leaves a request
+    for them.
     """
     verdict = judge(session.environment.calendar.parsed, datetime.now(UTC))
     if not verdict.open:
         if not hotfix:
             raise Refused(f"{session.name} takes no deploys now: {verdict.why}", _next(verdict), _details(verdict))
         session.reporter.say(f"a hotfix, though {verdict.why}; the reason is recorded: {hotfix}")
+    if refused := _secrets_told(session):
+        raise refused
     names = _approved(session, target) if session.environment.approvals.required else ()
     return replace(target, plan=replace(target.plan, hotfix=hotfix, approved_by=names))
 
@@ -51,8 +55,26 @@ def foretell(session: Session) -> None:
     )
     if not verdict.open:
         session.reporter.say(f"inv deploy would be refused now: {verdict.why}; {_next(verdict)}")
+    if refused := _secrets_told(session):
+        session.reporter.say(f"inv deploy would be refused: {refused.fact}; {refused.hint}")
     if required:
         session.reporter.say(f"inv deploy wants {_people(required)} to have approved the release: inv approvals")
+
+
+def _secrets_told(session: Session) -> Refused | None:
+    """Say which secrets are due to be changed and which could not be compared; what a deploy is refused with."""
+    settings, sources = session.environment, session.sources if session.environment.secrets else None
+    if sources is None:
+        return None
+    items = inventory(settings.secrets, sources.changed, settings.custody, datetime.now(UTC).date())
+    if due := [f"{item.name} (since {item.due})" for item in items if item.state == "due"]:
+        session.reporter.say(f"due to be changed: {', '.join(due)}; inv secrets.list")
+    compared = session.separation()
+    if compared is None:
+        return None
+    if sentence := compared.sentence():
+        session.reporter.say(sentence)
+    return refusal(session.name, compared)
 
 
 def _approved(session: Session, target: Target) -> tuple[str, ...]:

@@ -7,22 +7,23 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from fabfile.config.approvals import signing_key
 from fabfile.config.backup import BucketSettings
+from fabfile.config.reader import Reader
 from fabfile.config.schema import Environment
+from fabfile.config.separation import Comparison, compare, password_in
 from fabfile.config.sources import (
     Channel,
     Sources,
-    resolve,
     resolve_all,
     resolve_channels,
     resolve_endpoint,
     resolve_ping,
 )
+from fabfile.config.variables import SECRET_BY_NAME
 from fabfile.database.port import Database, Ledger
 from fabfile.errors import BadInput
 from fabfile.model.approval import Statement
@@ -60,13 +61,25 @@ class Backends:
         return Paths(self.environment.app)
 
     @cached_property
+    def reader(self) -> Reader:
+        """What reads single values."""
+        return Reader.of(self.environment, PROJECT, os.environ)
+
+    @cached_property
     def sources(self) -> Sources:
         """Secrets, read when first needed and hidden from all output from then on."""
         found = resolve_all(self.environment, PROJECT, os.environ)
         values = [*found.application.values(), *([found.database_password] if found.database_password else [])]
         plain = [value.get_secret_value() for value in values]
-        self.reporter.hide([*plain, *filter(None, map(_password, plain))])
+        plain += filter(None, map(os.environ.get, SECRET_BY_NAME))
+        self.reporter.hide([*plain, *filter(None, map(password_in, plain))])
         return found
+
+    def separation(self) -> Comparison | None:
+        """How the application's secrets compare with those of the environment that they must differ from."""
+        if self.environment.custody.differs_from is None:
+            return None
+        return compare(self.name, self.environment, self.sources.application, PROJECT, os.environ)
 
     @cached_property
     def channels(self) -> tuple[Channel, ...]:
@@ -168,7 +181,7 @@ class Backends:
         source = self.environment.backup.identity if self.environment.backup else None
         if source is None:
             return no_identity()
-        found = resolve(source, "backup.identity", PROJECT, os.environ)
+        found = self.reader.read(source, "backup.identity").value
         self.reporter.hide(line for line in found.get_secret_value().splitlines() if len(line) > 20)
         return found
 
@@ -214,11 +227,3 @@ class Backends:
                 "set database.engine: pgbackrest (hosts/example.yml shows what it needs), then inv backup.pitr-setup",
             )
         return self.physical
-
-
-def _password(value: str) -> str | None:
-    """The password inside a URL."""
-    try:
-        return urlsplit(value).password
-    except ValueError:
-        return None

@@ -10,6 +10,7 @@ from fabfile import (
     bucket,
     build,
     canary,
+    custody,
     deploy,
     drop_old,
     environments,
@@ -26,6 +27,7 @@ from fabfile import (
     sql_files,
     status,
     unfinished,
+    vault,
     verification,
     windows,
 )
@@ -61,9 +63,11 @@ def namespace() -> Collection:
         ("lock", lock),
         ("maintenance", maintenance),
         ("migrate", migrate),
+        ("secrets", vault),
         ("windows", windows),
     ):
         root.add_collection(Collection.from_module(module, name=name))
+    root.collections["secrets"].add_task(custody.list_secrets)
     for task in (sql_files.new, sql_files.lint):
         root.collections["migrate"].add_task(task)
     for task in (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,7 +46,7 @@ def setup(
     with opened(env, reporter, read_only=not yes) as session:
         engine, settings = _engine(session)
         assert settings.repository
-        secrets = resolve_repository(settings.repository, PROJECT, os.environ)
+        secrets = resolve_repository(settings.repository, session.reader)
         reporter.hide([value.get_secret_value() for value in vars(secrets).values()])
         ca = _certificates(session, PROJECT)
         cluster = engine.look()

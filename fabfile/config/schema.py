@@ -12,6 +12,7 @@ from fabfile.config.approvals import ApprovalSettings
 from fabfile.config.artifacts import ArtifactSettings
 from fabfile.config.backup import BackupSettings, backup_contradictions
 from fabfile.config.calendar import CalendarSettings
+from fabfile.config.custody import AwsSettings, CustodySettings, VaultSettings, custody_contradictions
 from fabfile.config.database import DatabaseSettings
 from fabfile.config.layers import FILE_NAME
 from fabfile.config.migrations import MigrationSettings
@@ -242,7 +243,12 @@ class Environment(Section):
     env: dict[VariableName, PlainText] = {}  # noqa: RUF012 - pydantic copies it
     """Plain variables of the application."""
     secrets: dict[VariableName, Sourced] = {}  # noqa: RUF012 - pydantic copies it
-    """Secret variables of the application: `env:NAME` or `file:PATH`; sent by stdin into a 0600 file."""
+    """Secret variables of the application, each where its value comes from; sent by stdin into a 0600 file."""
+    custody: CustodySettings = CustodySettings()
+    """What is asked of these secrets."""
+    vault: VaultSettings | None = None
+    aws: AwsSettings = AwsSettings()
+    """How the secrets `aws:` and `ssm:` are reached."""
     database: DatabaseSettings | None = None
     migrations: MigrationSettings | None = None
     """SQL files of the release that are applied to the database by a deploy, instead of `release.migrate`."""
@@ -294,6 +300,7 @@ class Environment(Section):
         if self.migrations and self.release.migrate:
             yield ("release", "migrate"), "is another way than migrations.folder; keep one of them"
         yield from self._homeless()
+        yield from custody_contradictions(self.custody, self.secrets, self.vault)
         if self.backup and self.backup.before_deploy and not self.database:
             yield ("backup", "before_deploy"), "needs a database section to know what to back up"
         if self.backup:

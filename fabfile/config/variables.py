@@ -1,4 +1,4 @@
-"""Which environment variables a configuration points to, wherever in it that may be."""
+"""Where a configuration says that values come from, wherever in it that may be, and which variables are among that."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from fabfile.config.schema import Environment
 from fabfile.config.values import Matching
+from fabfile.config.vault_file import IDENTITY
 
 OF_THE_STORE = (
     "AWS_ACCESS_KEY_ID",
@@ -18,8 +19,12 @@ OF_THE_STORE = (
     "AWS_CONFIG_FILE",
     "AWS_SHARED_CREDENTIALS_FILE",
     "AWS_CA_BUNDLE",
+    "AWS_DEFAULT_REGION",
 )
-"""What the S3 client reads by itself, where it is set; no configuration names it."""
+"""What the clients of AWS's services read by themselves, where it is set; no configuration names it."""
+
+SECRET_BY_NAME = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", IDENTITY)
+"""Variables that no configuration names and whose values nobody may see."""
 
 
 def variables(environment: Environment) -> tuple[str, ...]:
@@ -30,18 +35,20 @@ def variables(environment: Environment) -> tuple[str, ...]:
     if environment.database:
         database = environment.database.model_copy(update={"repository": None})
         environment = environment.model_copy(update={"database": database})
-    return tuple(sorted(set(_named(environment))))
+    named = {found.removeprefix("env:") for found in sources(environment) if found.startswith("env:")}
+    return tuple(sorted(named | ({IDENTITY} if environment.vault else set())))
 
 
-def _named(section: BaseModel) -> Iterator[str]:
+def sources(section: BaseModel) -> Iterator[str]:
+    """Everything of a section, and those below it, that says where its value comes from."""
     for name, field in type(section).model_fields.items():
         value = getattr(section, name)
         sourced = any(_points(entry) for entry in (*field.metadata, field.annotation))
         for found in _leaves(value):
             if isinstance(found, BaseModel):
-                yield from _named(found)
-            elif sourced and isinstance(found, str) and found.startswith("env:"):
-                yield found.removeprefix("env:")
+                yield from sources(found)
+            elif sourced and isinstance(found, str):
+                yield found
 
 
 def _points(annotation: object) -> bool:

@@ -6,8 +6,10 @@ import contextlib
 import json
 import sys
 import time
+from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TextIO
+from urllib.parse import quote
 
 from fabfile.engine.events import (
     Counted,
@@ -41,8 +43,8 @@ class Reporter:
         self.exit_code = 0
 
     def hide(self, secrets: Iterable[str]) -> None:
-        """Never let these values through, whoever prints them."""
-        found = {text for text in secrets if len(text) >= SHORTEST}
+        """Never let these values through, whoever prints them, as they are or as JSON, URLs or base64 have them."""
+        found = {form for text in secrets if len(text) >= SHORTEST for form in _forms(text)}
         self._secrets = sorted({*self._secrets, *found}, key=len, reverse=True)
 
     def emit(self, event: Event) -> None:
@@ -123,7 +125,7 @@ class Reporter:
 
         self._quiet()
         console = rich.console.Console(file=self._err, highlight=False)
-        self._status = rich.status.Status(self._clean(line).replace("[", r"\["), console=console)
+        self._status = rich.status.Status(self.clean(line).replace("[", r"\["), console=console)
         with contextlib.suppress(*DEAF):
             self._status.start()
 
@@ -133,7 +135,8 @@ class Reporter:
                 self._status.stop()
             self._status = None
 
-    def _clean(self, text: str) -> str:
+    def clean(self, text: str) -> str:
+        """The text without what is hidden."""
         for secret in self._secrets:
             text = text.replace(secret, HIDDEN)
         return text
@@ -146,13 +149,19 @@ class Reporter:
     def _cleaned(self, value: object) -> object:
         match value:
             case str():
-                return self._clean(value)
+                return self.clean(value)
             case list():
                 return [self._cleaned(item) for item in value]
             case dict():
-                return {self._clean(key): self._cleaned(item) for key, item in value.items()}
+                return {self.clean(key): self._cleaned(item) for key, item in value.items()}
         return value
 
     def _write(self, stream: TextIO, text: str, clean: bool = True) -> None:
         with contextlib.suppress(*DEAF):
-            print(self._clean(text) if clean else text, file=stream, flush=True)
+            print(self.clean(text) if clean else text, file=stream, flush=True)
+
+
+def _forms(text: str) -> set[str]:
+    data = text.encode(errors="surrogateescape")
+    escaped = {json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
+    return {text, quote(data), quote(data, safe=""), b64encode(data).decode(), *escaped}

@@ -260,3 +260,36 @@ def test_the_schedule_looks_for_news_where_there_may_be_any(
     jobs, _ = schedule._jobs(found, place, Cron(tmp_path, tmp_path, tmp_path))
     assert [job.name for job in jobs] == names
     assert [schedule._commands(name, found)[-1] for name in names][2:] == [["windows.announce"]] * maintenance
+
+
+def test_a_deploy_with_another_environments_secret_is_refused_and_a_plan_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`differs_from` is looked for among the project's environments; here it is the demo's file."""
+    monkeypatch.setenv("DATABASE_URL", "postgres://u:hunter2@h/d")
+    monkeypatch.setenv("SHOP_DATABASE", "postgres://v:hunter2@elsewhere/d")
+    custody = {"differs_from": "demo", "changed": {"URL": "2020-01-01"}}
+    found = replace(session(tmp_path, secrets={"URL": "env:SHOP_DATABASE"}, custody=custody), name="shop")
+    with pytest.raises(Refused, match=r"shop has secrets of demo: URL \(DATABASE_URL there\)") as no:
+        admitted(found, target(found), "")
+    assert no.value.code == 5
+    err = io.StringIO()
+    told = replace(found, reporter=Reporter(err=err))
+    foretell(told)
+    assert "inv deploy would be refused: shop has secrets of demo" in err.getvalue()
+    assert "due to be changed: URL (since 2020-03-31)" in err.getvalue()
+    assert "hunter2" not in err.getvalue() + str(no.value)
+    monkeypatch.setenv("DATABASE_URL", "postgres://u:hunter3@h/d")
+    assert admitted(told, target(told), "") == target(told)
+
+
+def test_what_gives_access_is_hidden_as_the_secrets_themselves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {"KEY": "hunter2-key", "AWS_SECRET_ACCESS_KEY": "hunter2-aws", "TURNOUT_IDENTITY": "hunter2-identity"}
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    err = io.StringIO()
+    found = replace(session(tmp_path, secrets={"KEY": "env:KEY"}), reporter=Reporter(err=err))
+    assert found.sources.application["KEY"].get_secret_value() == "hunter2-key"
+    for value in given.values():
+        found.reporter.say(f"a library says {value}")
+    assert "hunter2" not in err.getvalue()

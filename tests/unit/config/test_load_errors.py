@@ -133,7 +133,17 @@ def test_hosts_can_share_settings_through_an_anchor(tmp_path: Path) -> None:
         ("env:\n  DEBUG: no\n", "5: env.DEBUG: expected text, but this reads as true or false; quote it"),
         ("env:\n  a-b: c\n", "5: env.a-b: expected a variable name: letters, digits and '_', no digit first"),
         ("secrets:\n  A: 1234\n", "5: secrets.A: expected text, but this reads as a number; quote it"),
-        ("secrets:\n  A: hunter2\n", "5: secrets.A: expected env:NAME or file:PATH, never the value itself"),
+        (
+            "secrets:\n  A: hunter2\n",
+            "5: secrets.A: expected env:NAME, file:PATH, dotenv:PATH#NAME, age:NAME, aws:SECRET#KEY or ssm:PARAMETER, "
+            "never the value itself",
+        ),
+        ("secrets: {A: 'age:A'}\n", "4: secrets.A: needs a vault section to know which file it is in"),
+        ("custody: {lasting: [A]}\n", "4: custody.lasting: A is not one of secrets"),
+        (
+            "secrets: {A: 'env:A'}\ncustody: {changed: {A: 2026-02-30}}\n",
+            "5: custody.changed.A: expected a day that the calendar has, such as 2026-11-21",
+        ),
         (
             "site:\n  listen: 3001\n",
             "5: site.listen: 3001 is the port of process.ports.blue too; all ports must differ",

@@ -103,7 +103,11 @@ durations = st.builds("{}{}".format, st.integers(1, 999), st.sampled_from(["ms",
 percentages = st.builds("{}%".format, st.sampled_from([1, 5, 0.5, 12.25, 100]))
 ratios = st.one_of(st.integers(1, 99), st.floats(1, 99))
 sources = st.one_of(
-    st.builds("env:{}".format, st.from_regex(r"[A-Z_]{1,8}", fullmatch=True)), st.builds("file:{}".format, paths)
+    st.builds("env:{}".format, st.from_regex(r"[A-Z_]{1,8}", fullmatch=True)),
+    st.builds("file:{}".format, paths),
+    st.builds("dotenv:{}#A".format, paths),
+    st.builds("aws:{}#k e y".format, paths),
+    st.builds("ssm:/{}".format, paths),
 )
 
 zones = st.sampled_from(["UTC", "Europe/Berlin", "America/New_York"])
@@ -161,6 +165,8 @@ def documents(draw: DrawFn) -> Data:
         "hooks": draw(st.dictionaries(st.sampled_from(["pre-deploy", "rollback-failed"]), lists(hooks()))),
         "env": draw(variables("E", words)),
         "secrets": draw(variables("S", sources)),
+        "custody": draw(some(rotate=st.builds("{}d".format, st.integers(1, 999)), differs_from=names)),
+        "aws": draw(some(region=words, profile=words)),
         "database": {"via": hosts[0], "name": "app", "user": "u", "password": draw(sources), **draw(some(host=names))},
         "calendar": draw(some(timezone=zones, windows=lists(windows), freezes=lists(freezes))),
         "approvals": draw(some(required=st.integers(0, 10), key=words, expire=durations)),

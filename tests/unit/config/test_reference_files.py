@@ -75,7 +75,7 @@ def test_the_example_is_in_the_order_of_the_schema() -> None:
 
 
 def test_every_key_of_the_schema_is_explained() -> None:
-    sections = {"ssh", "build", "release", "process", "health", "site", "gates", "hooks", "database", "backup"}
+    sections = {"ssh", "build", "release", "process", "health", "site", "gates", "hooks", "database", "backup", "vault"}
     silent = {dotted(path) for path, field in FIELDS.items() if not field.description}
     assert silent <= sections
 

@@ -34,6 +34,13 @@ def test_what_only_the_set_up_of_pgbackrest_needs_is_left_out() -> None:
     assert variables(environment(database=database)) == ("THREE",)
 
 
+def test_with_a_vault_its_key_is_among_them() -> None:
+    key = "age10gwjpek2juqsy3avfguvev8dd8y72fernqxnxjuwn2wgtw4rd9msymtedj"
+    vault = {"file": "x.age", "recipients": [key], "identity": "env:MINE"}
+    secrets = {"A": "age:A", "B": "ssm:env:B", "C": "dotenv:x#C"}
+    assert variables(environment(vault=vault, secrets=secrets)) == ("MINE", "TURNOUT_IDENTITY")
+
+
 def test_text_that_only_looks_so_is_none() -> None:
     settings = environment(env={"A": "env:ONE"}, process={"arguments": ["env:TWO"]}, build={"exclude": ["env:THREE"]})
     assert variables(settings) == ()

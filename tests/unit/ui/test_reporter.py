@@ -42,6 +42,15 @@ def test_a_secret_is_hidden_in_text_and_in_json_however_it_is_written() -> None:
     assert documents[1] == {"list": [HIDDEN, 1, None, True], HIDDEN: {"deep": f"x{HIDDEN}y"}}
 
 
+def test_a_secret_is_hidden_as_a_url_or_base64_would_have_it() -> None:
+    err = io.StringIO()
+    reporter = Reporter(err=err)
+    reporter.hide(["p/ss wörd=1"])
+    for form in ("p%2Fss%20w%C3%B6rd%3D1", "p/ss%20w%C3%B6rd%3D1", "cC9zcyB3w7ZyZD0x"):
+        reporter.say(f"answer: <{form}>")
+        assert form not in err.getvalue()
+
+
 def test_a_short_value_does_not_garble_a_document() -> None:
     out = io.StringIO()
     reporter = Reporter(as_json=True, out=out, err=io.StringIO())

@@ -15,6 +15,7 @@ from fabfile.config.database import DatabaseSettings
 from fabfile.config.layers import FILE_NAME
 from fabfile.config.migrations import MigrationSettings
 from fabfile.config.section import Section
+from fabfile.config.smoke import SmokeSettings, smoke_contradictions
 from fabfile.config.values import (
     Address,
     CommandWords,
@@ -226,6 +227,7 @@ class Environment(Section):
     health: HealthSettings = HealthSettings()
     site: SiteSettings = SiteSettings()
     gates: GatesSettings = GatesSettings()
+    smoke: SmokeSettings = SmokeSettings()
     hooks: Hooks = Hooks()
     env: dict[VariableName, PlainText] = {}  # noqa: RUF012 - pydantic copies it
     """Plain variables of the application."""
@@ -254,7 +256,7 @@ class Environment(Section):
             raise ValidationError.from_exception_data("Environment", found)
         return self
 
-    def _contradictions(self) -> Iterator[tuple[tuple[str, ...], str]]:
+    def _contradictions(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
         """Where two parts of a well-formed file disagree: the path to change, and why."""
         lacking = [role for role, found in (("web", self.web_hosts), ("app", self.app_hosts)) if not found]
         if lacking:
@@ -280,6 +282,7 @@ class Environment(Section):
         if self.migrations and self.release.migrate:
             yield ("release", "migrate"), "is another way than migrations.folder; keep one of them"
         yield from self._homeless()
+        yield from smoke_contradictions(self.smoke, self.database is not None)
         if self.backup and self.backup.before_deploy and not self.database:
             yield ("backup", "before_deploy"), "needs a database section to know what to back up"
         if self.backup:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from urllib.parse import urlsplit
 
@@ -31,18 +31,21 @@ PORTS = {"http": 80, "https": 443}
 
 def smoke_idle(means: Means, target: Target) -> OperatorStep:
     """Test the release in every idle slot that it came to, as users will; a failure ends the run before they notice."""
-    apps = target.plan.apps
-    places = [slot(target.environment, means.fleet, app.host, app.port, target.plan.release) for app in apps]
-    title = f"test {target.plan.release} in the idle slots"
+    apps, release = target.plan.apps, target.plan.release
+
+    def places() -> list[Place]:
+        return [slot(target.environment, means.fleet, app.host, app.port, release) for app in apps]
+
+    title = f"test {release} in the idle slots"
     return _step(means, "smoke-idle", title, "idle", tuple(app.host for app in apps), places)
 
 
 def smoke_live(means: Means, target: Target) -> OperatorStep:
     """Test the release where users reach it; a failure gives them the former one back."""
-    places = public(target.environment.smoke, target.plan.release)
-    where = places[0].where
-    title = f"test {target.plan.release} {f'at {where}' if where else 'with all traffic'}, ready to go back"
-    return _step(means, "smoke-live", title, "live", tuple(web.host for web in target.plan.webs), places)
+    smoke, release = target.environment.smoke, target.plan.release
+    title = f"test {release} {f'at {smoke.url}' if smoke.url else 'with all traffic'}, ready to go back"
+    hosts = tuple(web.host for web in target.plan.webs)
+    return _step(means, "smoke-live", title, "live", hosts, lambda: public(smoke, release))
 
 
 def tests_at(smoke: SmokeSettings, moment: Moment) -> dict[str, tuple[str, Test]]:
@@ -112,11 +115,11 @@ def described(one: Tried) -> str:
 
 
 def _step(
-    means: Means, name: str, title: str, moment: Moment, hosts: tuple[str, ...], places: Sequence[Place]
+    means: Means, name: str, title: str, moment: Moment, hosts: tuple[str, ...], places: Callable[[], Sequence[Place]]
 ) -> OperatorStep:
     def work(run: Run) -> None:
         began = time.monotonic()
-        found = examine(replace(means, run=run.id), moment, places)
+        found = examine(replace(means, run=run.id), moment, places())
         bad = [one for one in found if one.outcome != "passed"]
         verdict: dict[str, object] = {
             "run": run.id,
@@ -132,10 +135,10 @@ def _step(
             hint = f"correct the release, or the test: smoke in hosts/{means.name}.yml"
             raise TurnoutError(summary(found), hint, [described(one) for one in bad])
 
-    return OperatorStep(name, title, hosts, work, shown=_shown(means.environment.smoke, moment, places))
+    return OperatorStep(name, title, hosts, work, shown=_shown(means.environment.smoke, moment))
 
 
-def _shown(smoke: SmokeSettings, moment: Moment, places: Sequence[Place]) -> str:
+def _shown(smoke: SmokeSettings, moment: Moment) -> str:
     """The tests, for a plan: nothing is filled in."""
     lines = []
     for name, (kind, test) in tests_at(smoke, moment).items():

@@ -15,7 +15,8 @@ from fabfile.config.database import DatabaseSettings
 from fabfile.config.layers import FILE_NAME
 from fabfile.config.migrations import MigrationSettings
 from fabfile.config.section import Section
-from fabfile.config.smoke import SmokeSettings, smoke_contradictions
+from fabfile.config.smoke import SmokeSettings
+from fabfile.config.smoke_contradictions import smoke_contradictions
 from fabfile.config.values import (
     Address,
     CommandWords,

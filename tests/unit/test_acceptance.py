@@ -35,7 +35,7 @@ def ready(
     """Two hosts that serve one release, and a deploy of the next."""
     environment = ENVIRONMENT.model_copy(update={"smoke": SmokeSettings.model_validate(smoke)})
     session = Session("demo", environment, Fleet({}), Reporter(err=StringIO()), "r1", "ann", unreachable, Path())
-    observed = {name: serving(name, "1.0-abc") for name in environment.run_hosts}
+    observed = {name: serving(name, release="1.0-abc") for name in environment.run_hosts}
     plan = plan_deploy(observed.values(), environment, "2.0-def", "conf", TEMPLATES, rollout=rollout)
     plan = replace(plan, verb=verb)
     target = Target("r1", "demo", "ann", "", plan, environment, session.paths, {}, "conf", observed, archive=archive)

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from fabfile.config.effective import settings
 from fabfile.config.load import load
 from fabfile.config.schema import Environment
-from fabfile.config.smoke import SmokeSettings, smoke_contradictions
+from fabfile.config.smoke import SmokeSettings
+from fabfile.config.smoke_contradictions import smoke_contradictions
 from fabfile.errors import BadInput
 
 HEAD = "app: a\nhosts:\n  h: {}\nsmoke:\n  url: https://example.com\n"

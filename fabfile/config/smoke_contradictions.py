@@ -16,10 +16,12 @@ def smoke_contradictions(smoke: SmokeSettings, has_database: bool) -> Iterator[t
     """The keys of the section that cannot stand beside others, and why."""
     if smoke.sql and not has_database:
         yield ("smoke", "sql"), "needs a database section to know what to ask"
-    yield from _same_names(smoke)
+    twice = list(_same_names(smoke))
+    yield from twice
     yield from _unclear_values(smoke)
     yield from _unknown_values(smoke)
-    yield from _circle(smoke)
+    if not twice:  # else nobody knows which of them is waited for
+        yield from _circle(smoke)
     for kind, name, test in _network(smoke):
         if smoke.url is None and test.at == ("live",):
             yield ("smoke", kind, name, "at"), "needs smoke.url, the address to ask"

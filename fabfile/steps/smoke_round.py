@@ -13,8 +13,8 @@ from fabfile.errors import FleetError, TurnoutError
 from fabfile.model.smoke import Attempt, Outcome, Tried
 from fabfile.remote.fleet import Fleet
 
-PARALLEL = 16
-"""Tests that run at the same time."""
+PARALLEL = 8
+"""Tests that run at the same time: sshd gives a connection ten sessions, and the run needs some."""
 PATIENCE = 6.0
 """Seconds in which those that are called off may end."""
 

@@ -20,10 +20,10 @@ def smoke_steps(session: Session, target: Target, moment: Moment) -> list[Step]:
 
     Raises BadInput where a secret of theirs cannot be read, unless the run is only taken back.
     """
-    from fabfile.steps.smoke import smoke_idle, smoke_live, tests_at
+    from fabfile.steps.smoke import asked_at, smoke_idle, smoke_live
 
     plan = target.plan
-    if plan.verb == "rollback" or not tests_at(session.environment.smoke, moment):
+    if plan.verb == "rollback" or not asked_at(session.environment.smoke, moment):
         return []
     if target.archive:
         _ = session.smoke_secrets

@@ -32,13 +32,13 @@ def smoke(reporter: Reporter, env: str | None = None, slot: str = "live", json: 
     from fabfile.acceptance import means
     from fabfile.planning.smoke import summary
     from fabfile.session import opened
-    from fabfile.steps.smoke import described, examine, tests_at
+    from fabfile.steps.smoke import asked_at, described, examine
 
     moment: Literal["idle", "live"] = "idle" if slot == "idle" else "live"
     if slot != moment:
         raise BadInput(f"--slot={slot} is neither live nor idle", "inv smoke --slot=live")
     with opened(env, reporter) as session:
-        if not tests_at(session.environment.smoke, moment):
+        if not asked_at(session.environment.smoke, moment):
             raise BadInput(f"hosts/{session.name}.yml has no smoke tests for {slot}", "hosts/example.yml shows some")
         places, began = _places(session, moment, session.observe()), time.monotonic()
         found = examine(means(session, session.environment.app_hosts[0]), moment, places)

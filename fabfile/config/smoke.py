@@ -50,9 +50,7 @@ JsonPath = Annotated[str, AfterValidator(json_path.check)]
 HeaderName = Annotated[str, Matching(r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$", "a header's name, such as Content-Type")]
 Target = Annotated[str, Matching(r"^/[A-Za-z0-9._~!$&'()*+,;=:@%/?{}-]*$", SHAPE)]
 Source = Annotated[str, Matching(PLACES, "a JSONPath, header:NAME or cookie:NAME"), AfterValidator(_captured)]
-Scalar = Annotated[
-    object, AfterValidator(_scalar), WithJsonSchema({"type": ["string", "number", "boolean", "null"]})
-]
+Scalar = Annotated[object, AfterValidator(_scalar), WithJsonSchema({"type": ["string", "number", "boolean", "null"]})]
 
 
 class Filled(Section):
@@ -130,9 +128,9 @@ class HttpTest(NetworkTest):
     """Its path and query; what is filled in is escaped for there."""
     headers: dict[HeaderName, PlainText] = {}  # noqa: RUF012 - pydantic copies it
     """Its headers, beside Host; on the idle slot X-Forwarded-Proto goes along as through nginx."""
-    body: Annotated[
-        object, AfterValidator(_sent), WithJsonSchema({"type": ["string", "object", "array", "null"]})
-    ] = None
+    body: Annotated[object, AfterValidator(_sent), WithJsonSchema({"type": ["string", "object", "array", "null"]})] = (
+        None
+    )
     """What it sends: text, or keys or a list that are sent as JSON."""
     expect: HttpExpectation = HttpExpectation()
     """What the answer must be like."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterable
 from urllib.parse import quote, quote_plus
@@ -48,9 +49,8 @@ class Hidden:
         """The text without them."""
         if text in self._values:
             return HIDDEN
-        for spelling in self.spellings:
-            text = text.replace(spelling, HIDDEN)
-        return text
+        spellings = "|".join(map(re.escape, self.spellings))
+        return re.sub(spellings, HIDDEN, text) if spellings else text
 
     def excerpt(self, text: str) -> str:
         """The beginning of the text on one line, without them: what is cut in half would be hidden no more."""

@@ -48,7 +48,7 @@ def smoke_live(means: Means, target: Target) -> OperatorStep:
     return _step(means, "smoke-live", title, "live", hosts, lambda: public(smoke, release))
 
 
-def tests_at(smoke: SmokeSettings, moment: Moment) -> dict[str, tuple[str, Test]]:
+def asked_at(smoke: SmokeSettings, moment: Moment) -> dict[str, tuple[str, Test]]:
     """The tests of that moment by name, each with its kind."""
     every = ((name, kind, test) for kind in KINDS for name, test in getattr(smoke, kind).items())
     return {name: (kind, test) for name, kind, test in every if smoke.runs(test, moment)}
@@ -87,7 +87,7 @@ def examine(means: Means, moment: Moment, places: Sequence[Place]) -> list[Tried
 
     What they capture is hidden from all output. Raises FleetError where a host failed, and not the release.
     """
-    smoke, found = means.environment.smoke, tests_at(means.environment.smoke, moment)
+    smoke, found = means.environment.smoke, asked_at(means.environment.smoke, moment)
     values = {name: secret.get_secret_value() for name, secret in means.secrets().items()}
     hidden = Hidden(values.values())
     if any(isinstance(test, SqlTest) for _, test in found.values()):
@@ -111,7 +111,9 @@ def examine(means: Means, moment: Moment, places: Sequence[Place]) -> list[Tried
 def described(one: Tried) -> str:
     """One line about a verdict."""
     tries = f" after {one.tries} tries" if one.tries > 1 else ""
-    return f"{one.test} on {one.where}: {one.outcome}{tries} ({one.seconds:.1f} s)" + (f": {one.why}" if one.why else "")
+    return f"{one.test} on {one.where}: {one.outcome}{tries} ({one.seconds:.1f} s)" + (
+        f": {one.why}" if one.why else ""
+    )
 
 
 def _step(
@@ -141,7 +143,7 @@ def _step(
 def _shown(smoke: SmokeSettings, moment: Moment) -> str:
     """The tests, for a plan: nothing is filled in."""
     lines = []
-    for name, (kind, test) in tests_at(smoke, moment).items():
+    for name, (kind, test) in asked_at(smoke, moment).items():
         waits = f", after {', '.join(sorted(needed))}" if (needed := smoke.needs(test)) else ""
         lines.append(f"# {name}: {kind} {_what(test)}{waits}\n")
     return "".join(lines)

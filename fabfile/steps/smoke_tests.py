@@ -62,8 +62,8 @@ class Place:
     """An application to be tested, with this release: a slot on one `host` (at `address` and `port`, as seen there), or
     what users reach.
 
-    `name` is what users call it (a Host header), `url` what a command is told of it; `opened` gives the address and port
-    here that lead to its own port or to another of its machine. `headers` go along with requests that lack them.
+    `name` is what users call it (a Host header), `url` what a command is told of it; `opened` gives the address and
+    port here that lead to its own port or to another of its machine. `headers` go with requests that lack them.
     """
 
     where: str
@@ -80,7 +80,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Trial:
-    """A test, by its name, at a place; `values` are those that are known before any is captured, but for the release."""
+    """A test, by its name, at a place; `values` are those that are known before any is captured."""
 
     name: str
     test: SmokeTest
@@ -135,9 +135,7 @@ class Trial:
         is_wanted = _wanted(test.expect, values)
         with self.place.opened(None) as reached:
             headers = {**self._usual(headers), **headers}
-            return _told(
-                test.expect, converse(self._origin(*reached), path, headers, send, is_wanted, test.timeout)
-            )
+            return _told(test.expect, converse(self._origin(*reached), path, headers, send, is_wanted, test.timeout))
 
     def _tcp(self, test: TcpTest, values: Values) -> str:
         place = self.place

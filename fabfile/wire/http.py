@@ -18,11 +18,13 @@ def ask(origin: Origin, request: Request, seconds: float) -> Answer:
         connection.sock = line.sock
         headers = {"Host": origin.name, "Connection": "close", "User-Agent": "turnout", **_once(request)}
         connection.request(request.method, request.path, request.body, headers)
-        response = connection.getresponse()
-        body = response.read(LIMIT + 1)
-        if line.over:  # what was cut looks like an end
-            raise TimeoutError
-        return Answer(response.status, tuple(response.getheaders()), body[:LIMIT], whole=len(body) <= LIMIT)
+        with connection.getresponse() as response:
+            body = response.read(LIMIT + 1)
+            if line.over:  # what was cut looks like an end
+                raise TimeoutError
+            if response.length and len(body) <= LIMIT:
+                raise http.client.IncompleteRead(b"", response.length)
+            return Answer(response.status, tuple(response.getheaders()), body[:LIMIT], whole=len(body) <= LIMIT)
 
 
 def _once(request: Request) -> dict[str, str]:

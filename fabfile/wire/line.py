@@ -23,6 +23,11 @@ class Origin:
     name: str
     tls: bool = False
 
+    @property
+    def hostname(self) -> str:
+        """What its certificate has to be for."""
+        return self.name.partition(":")[0]
+
 
 @dataclass(frozen=True)
 class Line:
@@ -70,7 +75,7 @@ def _opened(origin: Origin, deadline: float) -> socket.socket:
     try:
         sock.settimeout(max(0.001, deadline - time.monotonic()))
         context = ssl.create_default_context()
-        return context.wrap_socket(sock, server_hostname=origin.name.partition(":")[0])
+        return context.wrap_socket(sock, server_hostname=origin.hostname)
     except BaseException:
         sock.close()
         raise

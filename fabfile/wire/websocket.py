@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
-from websockets.sync.client import connect
 
 from fabfile.errors import TurnoutError
 from fabfile.wire.line import Line, Origin, connected
@@ -30,59 +32,72 @@ def converse(
 
     Returns why it did not come, or nothing. Raises TurnoutError where the WebSocket does not open.
     """
-    named = {name.lower(): value for name, value in headers.items()}
-    host = named.get("host", origin.name)
-    others = {name: value for name, value in headers.items() if name.lower() != "host"}
-    with connected(origin, seconds) as line:
-        line.sock.settimeout(None)  # a thread of the library listens; the line is cut in time
+    with connected(replace(origin, tls=False), seconds) as line:
+        line.sock.setblocking(False)
+        # The library's other client reads and writes one TLS connection from two threads, and hangs now and then.
+        talk = _converse(line, origin, path, headers, send, is_wanted)
         try:
-            # The line is encrypted already where it has to be, so the library is told of a plain one.
-            with connect(
-                f"ws://{host}{path}",
-                sock=line.sock,
-                additional_headers=others,
-                user_agent_header=None if "user-agent" in named else "turnout",
-                compression=None,
-                proxy=None,
-                open_timeout=line.left,
-                ping_interval=None,
-                close_timeout=FAREWELL,
-                logger=LOG,
-            ) as socket:
-                for message in send:
-                    socket.send(message)
-                return _awaited(socket.recv, is_wanted, line) if is_wanted else ""
-        except (WebSocketException, ValueError) as error:
+            return asyncio.run(talk)
+        except OSError:  # an untrusted certificate is a ValueError as well
+            raise
+        except (WebSocketException, LookupError, ValueError) as error:
             if line.over:
                 raise TimeoutError from None
             raise TurnoutError(_refusal(error)) from None
 
 
-def _awaited(receive: Callable[[float], str | bytes], is_wanted: Callable[[str], bool], line: Line) -> str:
+async def _converse(
+    line: Line,
+    origin: Origin,
+    path: str,
+    headers: Mapping[str, str],
+    send: Sequence[str],
+    is_wanted: Callable[[str], bool] | None,
+) -> str:
+    named = {name.lower(): value for name, value in headers.items()}
+    async with connect(
+        f"{'wss' if origin.tls else 'ws'}://{named.get('host', origin.name)}{path}",
+        sock=line.sock,
+        **({"server_hostname": origin.hostname} if origin.tls else {}),
+        additional_headers={name: value for name, value in headers.items() if name.lower() != "host"},
+        user_agent_header=None if "user-agent" in named else "turnout",
+        compression=None,
+        proxy=None,
+        open_timeout=line.left,
+        ping_interval=None,
+        close_timeout=FAREWELL,
+        logger=LOG,
+    ) as socket:
+        for message in send:
+            await socket.send(message)
+        return await _awaited(socket, is_wanted, line) if is_wanted else ""
+
+
+async def _awaited(socket: ClientConnection, is_wanted: Callable[[str], bool], line: Line) -> str:
     heard = 0
     try:
-        while True:
-            message = receive(line.left)
-            heard += 1
-            if is_wanted(message if isinstance(message, str) else message.decode(errors="replace")):
-                return ""
+        async with asyncio.timeout(line.left):
+            async for message in socket:
+                heard += 1
+                if is_wanted(message if isinstance(message, str) else message.decode(errors="replace")):
+                    return ""
+            how = f"before {_farewell(socket.close_code)}"
     except TimeoutError:
         how = f"within {line.seconds:g} s"
     except ConnectionClosed as error:
-        how = f"before {_farewell(error)}"
+        how = f"within {line.seconds:g} s" if line.over else f"before {_farewell(error.rcvd and error.rcvd.code)}"
     return f"no message with it came {how}; {heard} others did"
 
 
 def _refusal(error: Exception) -> str:
-    # A redirect, which is not followed, is a ValueError that was caused by the answer.
-    answer = error if isinstance(error, InvalidStatus) else error.__cause__
-    if isinstance(answer, InvalidStatus):
-        return f"it does not open: status {answer.response.status_code}, not 101"
+    # A redirect, which is not followed, is another error that has the answer behind it.
+    for answer in (error, error.__cause__, error.__context__):
+        if isinstance(answer, InvalidStatus):
+            return f"it does not open: status {answer.response.status_code}, not 101"
     if isinstance(error, ConnectionClosed):
-        return _farewell(error)
+        return _farewell(error.rcvd and error.rcvd.code)
     return f"it does not open: {type(error).__name__}"
 
 
-def _farewell(error: ConnectionClosed) -> str:
-    code = f" with code {error.rcvd.code}" if error.rcvd else ""
-    return f"the server closed it{code}"
+def _farewell(code: int | None) -> str:
+    return "the server closed it" + (f" with code {code}" if code else "")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import datetime
 import json
+import queue
 import socket
 import ssl
 import threading
@@ -19,7 +22,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from websockets.sync.server import ServerConnection, serve
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
 
 from fabfile.errors import TurnoutError
 from fabfile.model.smoke import Request
@@ -230,29 +234,37 @@ def test_a_plain_server_is_no_tls_server(origin: Origin) -> None:
     assert failure(plain, "/", 10).startswith("no TLS connection: ")
 
 
-def talk(connection: ServerConnection) -> None:
+async def talk(connection: ServerConnection) -> None:
     request = connection.request
     assert request is not None
-    connection.send(json.dumps({"path": request.path, "host": request.headers["Host"]}))
-    connection.send(request.headers.get("Authorization", "nobody"))
-    for message in connection:
-        if message == "leave":
-            connection.close(4001)
-            return
-        connection.send(message)
-        connection.send(b"bytes of " + str(message).encode())
+    with contextlib.suppress(ConnectionClosed):
+        await connection.send(json.dumps({"path": request.path, "host": request.headers["Host"]}))
+        await connection.send(request.headers.get("Authorization", "nobody"))
+        async for message in connection:
+            if message in ("leave", "break"):
+                await connection.close(4001 if message == "leave" else 1000)
+                return
+            await connection.send(message)
+            await connection.send(b"bytes of " + str(message).encode())
 
 
 @contextmanager
 def talking(context: ssl.SSLContext | None = None) -> Iterator[int]:
-    with serve(talk, "127.0.0.1", 0, ssl=context) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield server.socket.getsockname()[1]
-        finally:
-            server.shutdown()
-            thread.join()
+    async def serving() -> None:
+        async with serve(talk, "127.0.0.1", 0, ssl=context) as server:
+            over = asyncio.Event()
+            told.put((asyncio.get_running_loop(), over, next(iter(server.sockets)).getsockname()[1]))
+            await over.wait()
+
+    told: queue.SimpleQueue[tuple[asyncio.AbstractEventLoop, asyncio.Event, int]] = queue.SimpleQueue()
+    thread = threading.Thread(target=lambda: asyncio.run(serving()))
+    thread.start()
+    loop, over, port = told.get(timeout=20)
+    try:
+        yield port
+    finally:
+        loop.call_soon_threadsafe(over.set)
+        thread.join()
 
 
 @pytest.fixture(scope="module")
@@ -282,6 +294,8 @@ def test_a_message_that_does_not_come_is_told_with_the_reason(socket_origin: Ori
     assert why == f"no message with it came within {SLOW:g} s; 4 others did"
     why = converse(socket_origin, "/", {}, ["leave"], lambda text: text == "b", 10)
     assert why == "no message with it came before the server closed it with code 4001; 2 others did"
+    why = converse(socket_origin, "/", {}, ["break"], lambda text: text == "b", 10)
+    assert why == "no message with it came before the server closed it with code 1000; 2 others did"
 
 
 def test_a_server_without_websockets_is_told(origin: Origin, capfd: pytest.CaptureFixture[str]) -> None:
@@ -302,7 +316,11 @@ def test_a_websocket_goes_over_tls(certificate: Path, served: ssl.SSLContext, mo
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     with talking(served) as port:
         found = Origin("127.0.0.1", port, f"localhost:{port}", tls=True)
-        assert converse(found, "/", {}, ["x"], lambda text: text == "x", 10) == ""
+        for _ in range(20):
+            assert converse(found, "/", {}, ["x"], lambda text: text == "x", 10) == ""
+        monkeypatch.delenv("SSL_CERT_FILE")
+        with pytest.raises(TurnoutError, match="its certificate is not trusted"):
+            converse(found, "/", {}, ["x"], None, 10)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A release is tested before it gets traffic and where users are; what fails gives everything back, and nothing leaks."""
+"""A release is tested before it gets traffic and where users are; what fails gives all back, and no secret shows."""
 
 from __future__ import annotations
 

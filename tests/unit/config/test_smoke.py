@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -93,7 +94,8 @@ def test_without_an_address_only_what_asks_the_application_is_left_out_after_the
             "11: smoke.websocket.a.send[1]: no test captures {other}; known here: release; the word itself: {{other}}",
         ),
         (
-            "  http:\n    a:\n      path: /{t}\n      capture: {u: $.u}\n    b:\n      path: /{u}\n      capture: {t: $.t}\n",
+            "  http:\n    a:\n      path: /{t}\n      capture: {u: $.u}\n"
+            "    b:\n      path: /{u}\n      capture: {t: $.t}\n",
             "8: smoke.http.a.path: waits for itself: a needs b needs a",
         ),
         (
@@ -106,7 +108,8 @@ def test_without_an_address_only_what_asks_the_application_is_left_out_after_the
             "14: smoke.http.b.capture.t: is captured by a too; give one of them another name",
         ),
         (
-            "  http:\n    a:\n      path: /\n      at: [idle]\n      capture: {t: $.t}\n  tcp:\n    b:\n      expect: '{t}'\n",
+            "  http:\n    a:\n      path: /\n      at: [idle]\n      capture: {t: $.t}\n"
+            "  tcp:\n    b:\n      expect: '{t}'\n",
             "13: smoke.tcp.b.expect: {t} is captured by a, which does not run at live",
         ),
         (
@@ -132,10 +135,16 @@ def test_without_an_address_only_what_asks_the_application_is_left_out_after_the
             "  http:\n    a:\n      path: /\n      expect: {jsn: []}\n",
             "9: smoke.http.a.expect.jsn: unknown key; did you mean 'json'?",
         ),
-        ("  http:\n    a:\n      path: /\n      body: 5\n", "9: smoke.http.a.body: expected text, or keys or a list to be"),
+        (
+            "  http:\n    a:\n      path: /\n      body: 5\n",
+            "9: smoke.http.a.body: expected text, or keys or a list to be",
+        ),
         ("  http:\n    a:\n      path: items\n", "8: smoke.http.a.path: expected a path and query that begin with '/'"),
         ("  http:\n    a:\n      path: /\n      status: 200\n", "9: smoke.http.a.status: unknown key; "),
-        ("  sql:\n    a: {query: x, rows: [[{}]]}\n", "7: smoke.sql.a.rows[0][0]: expected text, a number, true, false"),
+        (
+            "  sql:\n    a: {query: x, rows: [[{}]]}\n",
+            "7: smoke.sql.a.rows[0][0]: expected text, a number, true, false",
+        ),
         ("  url: https://example.com/x\n", "6: smoke.url: this key is already on line 5; remove one"),
     ],
 )
@@ -165,7 +174,7 @@ def test_a_circle_is_found_wherever_it_is_and_nothing_else_is_called_one(graph: 
     for text in told:
         circle = text.removeprefix("waits for itself: ").split(" needs ")
         assert circle[0] == circle[-1]
-        assert all(later in graph[name] for name, later in zip(circle, circle[1:], strict=False))
+        assert all(later in graph[name] for name, later in pairwise(circle))
 
 
 def _reaches(graph: dict[str, frozenset[str]], start: str, end: str) -> bool:

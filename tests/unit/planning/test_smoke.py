@@ -86,7 +86,14 @@ def test_values_are_captured_from_json_headers_and_cookies() -> None:
 
 @pytest.mark.parametrize(
     ("source", "body"),
-    [("$.a", {"a": None}), ("$.a", {"a": {}}), ("$.a", {"a": ""}), ("$.b", {"a": 1}), ("header:X", {}), ("cookie:s", {})],
+    [
+        ("$.a", {"a": None}),
+        ("$.a", {"a": {}}),
+        ("$.a", {"a": ""}),
+        ("$.b", {"a": 1}),
+        ("header:X", {}),
+        ("cookie:s", {}),
+    ],
 )
 def test_what_is_no_value_is_not_captured(source: str, body: object) -> None:
     assert captured(http(capture={"x": source}), answer(body)) == (

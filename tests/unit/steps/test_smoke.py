@@ -27,7 +27,7 @@ from fabfile.model.plan import AppPlan, Plan, WebPlan
 from fabfile.planning.blame import is_to_blame
 from fabfile.remote.fleet import Fleet
 from fabfile.remote.local import LocalHost
-from fabfile.steps.smoke import examine, public, slot, smoke_idle, smoke_live, tests_at
+from fabfile.steps.smoke import asked_at, examine, public, slot, smoke_idle, smoke_live
 from fabfile.steps.smoke_tests import Means
 from fabfile.steps.target import Target
 from tests.unit.recovery.test_capture_and_restore import MemoryDatabase
@@ -209,11 +209,14 @@ def test_the_public_address_is_asked_from_here_once(tmp_path: Path, port: int) -
     assert [(one["test"], one["where"]) for one in found.verdicts[0]["tests"]] == [("me", url), ("log-in", url)]
 
 
-@pytest.mark.parametrize(("url", "address"), [
-    ("https://example.com", ("example.com", 443)),
-    ("http://example.com", ("example.com", 80)),
-    ("https://example.com:8443", ("example.com", 8443)),
-])
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("https://example.com", ("example.com", 443)),
+        ("http://example.com", ("example.com", 80)),
+        ("https://example.com:8443", ("example.com", 8443)),
+    ],
+)
 def test_a_public_address_has_its_usual_port(tmp_path: Path, url: str, address: tuple[str, int]) -> None:
     [place] = public(world(tmp_path, 1, url=url).environment.smoke, "1")
     with place.opened(None) as found:
@@ -243,7 +246,7 @@ def test_a_plan_shows_every_test_and_no_value(tmp_path: Path) -> None:
         "# look: command npm run look (operator)\n"
     )
     assert "# stock: sql SELECT true\n" in smoke_live(found.means, found.target).preview("h1")
-    assert list(tests_at(found.environment.smoke, "live")) == ["stock", "look"]
+    assert list(asked_at(found.environment.smoke, "live")) == ["stock", "look"]
 
 
 def test_a_query_is_asked_once_and_a_wrong_answer_told(tmp_path: Path, port: int) -> None:

@@ -128,7 +128,11 @@ def test_one_is_tried_again_only_where_that_was_said_and_only_until_it_passes() 
 
         return attempt
 
-    tasks = [task("never", third("never")), task("twice", third("twice"), retry=1), task("more", third("more"), retry=9)]
+    tasks = [
+        task("never", third("never")),
+        task("twice", third("twice"), retry=1),
+        task("more", third("more"), retry=9),
+    ]
     found = carry_out([tasks], 30, NOBODY)
     assert outcomes(found) == {"never": "failed", "twice": "failed", "more": "passed"}
     assert [(one.tries, one.why) for one in found] == [(1, "try 1"), (2, "try 2"), (3, "")]

@@ -58,7 +58,7 @@ async def _converse(
     async with connect(
         f"{'wss' if origin.tls else 'ws'}://{named.get('host', origin.name)}{path}",
         sock=line.sock,
-        **({"server_hostname": origin.hostname} if origin.tls else {}),
+        server_hostname=origin.hostname if origin.tls else None,
         additional_headers={name: value for name, value in headers.items() if name.lower() != "host"},
         user_agent_header=None if "user-agent" in named else "turnout",
         compression=None,
@@ -85,7 +85,7 @@ async def _awaited(socket: ClientConnection, is_wanted: Callable[[str], bool], l
     except TimeoutError:
         how = f"within {line.seconds:g} s"
     except ConnectionClosed as error:
-        how = f"within {line.seconds:g} s" if line.over else f"before {_farewell(error.rcvd and error.rcvd.code)}"
+        how = f"within {line.seconds:g} s" if line.over else f"before {_farewell(_code(error))}"
     return f"no message with it came {how}; {heard} others did"
 
 
@@ -95,8 +95,12 @@ def _refusal(error: Exception) -> str:
         if isinstance(answer, InvalidStatus):
             return f"it does not open: status {answer.response.status_code}, not 101"
     if isinstance(error, ConnectionClosed):
-        return _farewell(error.rcvd and error.rcvd.code)
+        return _farewell(_code(error))
     return f"it does not open: {type(error).__name__}"
+
+
+def _code(closed: ConnectionClosed) -> int | None:
+    return closed.rcvd.code if closed.rcvd else None
 
 
 def _farewell(code: int | None) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from fabfile.backends import PROJECT
 from fabfile.model.smoke import Moment
+from fabfile.planning.smoke import asked_at
 
 if TYPE_CHECKING:
     from fabfile.engine.step import Step
@@ -20,11 +21,11 @@ def smoke_steps(session: Session, target: Target, moment: Moment) -> list[Step]:
 
     Raises BadInput where a secret of theirs cannot be read, unless the run is only taken back.
     """
-    from fabfile.steps.smoke import asked_at, smoke_idle, smoke_live
-
     plan = target.plan
     if plan.verb == "rollback" or not asked_at(session.environment.smoke, moment):
         return []
+    from fabfile.steps.smoke import smoke_idle, smoke_live
+
     if target.archive:
         _ = session.smoke_secrets
     first = next((app.host for app in plan.apps), session.environment.app_hosts[0])

@@ -30,9 +30,9 @@ COLUMNS = ("TEST", "KIND", "WHERE", "OUTCOME", "SECONDS", "TRIES", "WHY")
 def smoke(reporter: Reporter, env: str | None = None, slot: str = "live", json: bool = False) -> None:
     """Run the smoke tests of the environment's file now; nothing is deployed, switched or taken back."""
     from fabfile.acceptance import means
-    from fabfile.planning.smoke import summary
+    from fabfile.planning.smoke import asked_at, summary
     from fabfile.session import opened
-    from fabfile.steps.smoke import asked_at, described, examine
+    from fabfile.steps.smoke import described, examine
 
     moment: Literal["idle", "live"] = "idle" if slot == "idle" else "live"
     if slot != moment:

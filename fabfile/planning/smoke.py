@@ -9,12 +9,14 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from urllib.parse import quote
 
-from fabfile.config.smoke import HttpExpectation, HttpTest, WebSocketTest
+from fabfile.config.smoke import CommandTest, HttpExpectation, HttpTest, SmokeSettings, SqlTest, TcpTest, WebSocketTest
 from fabfile.model import json_path
 from fabfile.model.hidden import LONGEST, Hidden
-from fabfile.model.smoke import Answer, Request, Tried
+from fabfile.model.smoke import Answer, Moment, Request, Tried
 from fabfile.model.template import filled, filled_within, names, texts_within
 
+Test = HttpTest | WebSocketTest | TcpTest | SqlTest | CommandTest
+KINDS = ("http", "websocket", "tcp", "sql", "command")
 Values = Mapping[str, str]
 Rows = Sequence[Sequence[object]]
 
@@ -22,6 +24,12 @@ UNFIT = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
 """What no header may hold."""
 SECRET_HEADERS = ("set-cookie", "authorization", "proxy-authorization", "www-authenticate")
 """Whose values are not shown."""
+
+
+def asked_at(smoke: SmokeSettings, moment: Moment) -> dict[str, tuple[str, Test]]:
+    """The tests of that moment by name, each with its kind."""
+    every = ((name, kind, test) for kind in KINDS for name, test in getattr(smoke, kind).items())
+    return {name: (kind, test) for name, kind, test in every if smoke.runs(test, moment)}
 
 
 def path_of(test: HttpTest | WebSocketTest, values: Values) -> str:

@@ -18,14 +18,12 @@ from fabfile.engine.step import OperatorStep
 from fabfile.errors import TurnoutError
 from fabfile.model.hidden import Hidden
 from fabfile.model.smoke import Moment, Tried
-from fabfile.planning.smoke import summary
+from fabfile.planning.smoke import Test, asked_at, summary
 from fabfile.remote.fleet import Fleet
 from fabfile.steps.smoke_round import Task, carry_out
 from fabfile.steps.smoke_tests import Means, Place, Trial
 from fabfile.steps.target import Target
 
-Test = HttpTest | WebSocketTest | TcpTest | SqlTest | CommandTest
-KINDS = ("http", "websocket", "tcp", "sql", "command")
 PORTS = {"http": 80, "https": 443}
 
 
@@ -46,12 +44,6 @@ def smoke_live(means: Means, target: Target) -> OperatorStep:
     title = f"test {release} {f'at {smoke.url}' if smoke.url else 'with all traffic'}, ready to go back"
     hosts = tuple(web.host for web in target.plan.webs)
     return _step(means, "smoke-live", title, "live", hosts, lambda: public(smoke, release))
-
-
-def asked_at(smoke: SmokeSettings, moment: Moment) -> dict[str, tuple[str, Test]]:
-    """The tests of that moment by name, each with its kind."""
-    every = ((name, kind, test) for kind in KINDS for name, test in getattr(smoke, kind).items())
-    return {name: (kind, test) for name, kind, test in every if smoke.runs(test, moment)}
 
 
 def slot(environment: Environment, fleet: Fleet, host: str, port: int, release: str) -> Place:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import time
@@ -79,22 +80,23 @@ class _Round:
         self._errors: list[BaseException] = []
 
     def run(self, seconds: float) -> list[Tried]:
-        deadline = time.monotonic() + seconds
-        try:
-            while self._begin():
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    self._time_is_over(seconds)
-                    break
-                try:  # short waits, so that a signal is handled at once
-                    self._take(self._ended.get(timeout=min(left, 0.2)))
-                except queue.Empty:
-                    continue
+        try:  # around a call: Python 3.11 leaves out what is `finally` for a Ctrl-C at some instructions of a loop
+            self._follow(seconds)
         finally:
             self._call_off()
         self._raise()
         places = [(id(lane), name) for lane in self._lanes for name in lane.tasks]
         return [self._verdicts[place] for place in places]
+
+    def _follow(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while self._begin():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                self._time_is_over(seconds)
+                return
+            with contextlib.suppress(queue.Empty):  # short waits, so that a signal is handled at once
+                self._take(self._ended.get(timeout=min(left, 0.2)))
 
     def _begin(self) -> bool:
         """Start what can be; whether anything runs."""

@@ -30,7 +30,6 @@ from fabfile.remote.port import Host
 from fabfile.wire.http import ask
 from fabfile.wire.line import Origin
 from fabfile.wire.tcp import exchange
-from fabfile.wire.websocket import converse
 
 LINES = 5
 """Last lines of a command's output that are told when it fails."""
@@ -127,6 +126,8 @@ class Trial:
         return Attempt(tuple(problems), captured)
 
     def _websocket(self, test: WebSocketTest, values: Values) -> str:
+        from fabfile.wire.websocket import converse  # its library is not loaded where nothing needs it
+
         try:
             headers = judging.headers_of(test, values)
         except ValueError as error:

@@ -25,9 +25,10 @@ from fabfile.model.observed import Slot
 from fabfile.model.paths import Paths
 from fabfile.model.plan import AppPlan, Plan, WebPlan
 from fabfile.planning.blame import is_to_blame
+from fabfile.planning.smoke import asked_at
 from fabfile.remote.fleet import Fleet
 from fabfile.remote.local import LocalHost
-from fabfile.steps.smoke import asked_at, examine, public, slot, smoke_idle, smoke_live
+from fabfile.steps.smoke import examine, public, slot, smoke_idle, smoke_live
 from fabfile.steps.smoke_tests import Means
 from fabfile.steps.target import Target
 from tests.unit.recovery.test_capture_and_restore import MemoryDatabase

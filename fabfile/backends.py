@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -93,6 +94,14 @@ class Backends:
         """The dead man's switch of scheduled backups; read and hidden likewise."""
         found = resolve_ping(self.environment, PROJECT, os.environ)
         self.reporter.hide([found.get_secret_value()] if found else [])
+        return found
+
+    @cached_property
+    def smoke_secrets(self) -> Mapping[str, SecretStr]:
+        """What smoke tests are filled with; read and hidden likewise."""
+        wanted = self.environment.smoke.secrets
+        found = {name: resolve(source, f"smoke.secrets.{name}", PROJECT, os.environ) for name, source in wanted.items()}
+        self.reporter.hide(value.get_secret_value() for value in found.values())
         return found
 
     @cached_property

@@ -12,7 +12,7 @@ from fabfile.ui.reporter import Reporter
 from fabfile.verb import ENV, JSON, LOCK_WAIT, YES, duration, verb
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from fabfile.artifact.archive import Release
     from fabfile.engine.step import Step
@@ -182,6 +182,7 @@ def catch_up(
 
 def steps(session: Session, target: Target) -> list[Step]:
     """A deploy, from top to bottom."""
+    from fabfile.acceptance import smoke_steps
     from fabfile.steps import process, record, recovery, release, traffic
 
     plan = target.plan
@@ -195,10 +196,11 @@ def steps(session: Session, target: Target) -> list[Step]:
         *([_migrate(session, target)] if plan.migrate else []),
         process.start(target),
         process.prove(target),
+        *smoke_steps(session, target, "idle"),
         traffic.reach(target),
         traffic.site(target),
         *session.hooks("pre-switch", target),
-        *moves(target),
+        *moves(target, smoke_steps(session, target, "live")),
         *session.hooks("post-switch", target),
         *([] if plan.rollout.hold else [traffic.drain(target), process.settle(target)]),
     ]
@@ -213,8 +215,9 @@ def _migrate(session: Session, target: Target) -> Step:
     return release.migrate(target)
 
 
-def moves(target: Target) -> list[Step]:
-    """How traffic comes to the new slot: in shares that are judged, then everywhere, then watched."""
+def moves(target: Target, tests: Sequence[Step] = ()) -> list[Step]:
+    """How traffic comes to the new slot: in shares that are judged, then everywhere, then tested and watched, while the
+    hosts still go back by themselves if nobody is heard of."""
     from fabfile.steps import gate, traffic
 
     rollout, first = target.plan.rollout, True
@@ -235,8 +238,8 @@ def moves(target: Target) -> list[Step]:
             table += [traffic.switch(target, batch, number, first), traffic.confirm_some(target, batch, number)]
     else:
         table += [traffic.switch(target, first=first)]
-        table += [traffic.confirm(target, "confirm-100", final=False)] if rollout.watch else []
-    return [*table, *([gate.watch(target)] if rollout.watch else []), traffic.confirm(target)]
+        table += [traffic.confirm(target, "confirm-100", final=False)] if rollout.watch or tests else []
+    return [*table, *tests, *([gate.watch(target)] if rollout.watch else []), traffic.confirm(target)]
 
 
 def closing(target: Target) -> list[Step]:

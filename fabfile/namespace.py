@@ -24,6 +24,7 @@ from fabfile import (
     recover,
     rollback,
     schedule,
+    smoke,
     sql_files,
     status,
     unfinished,
@@ -38,7 +39,7 @@ from fabfile.lab import tasks as lab
 def namespace() -> Collection:
     """The root collection. Order is alphabetical in `inv --list`, whatever is done here."""
     root = Collection()
-    single = (build.build, deploy.plan, recover.recover, rollback.rollback, status.status, status.releases)
+    single = (build.build, deploy.plan, recover.recover, rollback.rollback, smoke.smoke, status.status, status.releases)
     for task in (
         *single,
         artifacts.artifacts,

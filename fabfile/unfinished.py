@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fabfile.session import Session
     from fabfile.steps.target import Target
 
-AGAIN = ("start", "prove")
+AGAIN = ("start", "prove", "smoke-idle")
 """Steps that are always done again: what they prove may have been true only then."""
 
 

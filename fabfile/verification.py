@@ -118,14 +118,14 @@ def _try(session: Session, point: RecoveryPoint, found: Findings, place: Place |
     """Look into a scratch database with the dump in it; with a place, hold the drill there if nothing is wrong."""
     from fabfile.recovery.verify import examine, restore_into, scratch_database, try_server
 
-    scope, settings, phases = session.recovery, session.environment.database, dict[str, float]()
+    scope, phases = session.recovery, dict[str, float]()
     if point.pgbackrest:
         session.reporter.say(f"backup {point.number}: restoring the whole server beside the live one")
         found.problems += try_server(scope, point, session.run_id)
         return None
     if point.database is None:
         return _drill(session, point, found, place, "", phases)
-    if scope.database is None or settings is None:
+    if scope.database is None:
         raise BadInput(
             f"backup {point.number} has a dump, and there is no server to restore it on",
             "add a database section to the environment file",
@@ -136,7 +136,7 @@ def _try(session: Session, point: RecoveryPoint, found: Findings, place: Place |
     with scratch_database(scope.database, session.run_id, size) as copy:
         if restore_into(scope, point, copy, found.problems):
             phases["database"] = round(time.monotonic() - began, 3)
-            found.problems += examine(point, scope.database, settings, copy)
+            found.problems += examine(point, scope.database, scope.environment.smoke, copy)
         return _drill(session, point, found, place, copy, phases)
 
 

@@ -42,10 +42,6 @@ class DatabaseSettings(Section):
     """An SQL query for one value, the version of the application's schema; backups note it."""
     jobs: Annotated[int, Field(ge=1, le=64)] = 1
     """Tables dumped at once; above 1 the database must fit into /var/tmp on `via` once more. Restores use 2 or more."""
-    smoke: tuple[Annotated[PlainText, Field(min_length=1)], ...] = ()
-    """SQL queries that must give a row whose first column is true; asked of a restored copy before anybody uses it."""
-    smoke_timeout: Duration = 60.0
-    """How long one of them may take."""
     url_variable: VariableName | None = None
     """The secret of the application that holds this database's URL; for trying a release out on a restored copy."""
     engine: Literal["dump", "pgbackrest"] = "dump"

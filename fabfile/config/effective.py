@@ -115,6 +115,7 @@ def _redacted(value: object, path: KeyPath) -> object:
         return [_redacted(entry, path) for entry in value]
     if not isinstance(value, str):
         return value
-    if path[0] == "env" and _SENSITIVE.search(str(path[-1])):
+    in_request = path[0] == "smoke" and not {"headers", "body"}.isdisjoint(path)
+    if (path[0] == "env" or in_request) and _SENSITIVE.search(str(path[-1])):
         return HIDDEN
     return _IN_WORD.sub(rf"\1{HIDDEN}", _IN_URL.sub(rf"\1{HIDDEN}@", value))

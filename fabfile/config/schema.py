@@ -17,6 +17,8 @@ from fabfile.config.database import DatabaseSettings
 from fabfile.config.layers import FILE_NAME
 from fabfile.config.migrations import MigrationSettings
 from fabfile.config.section import Section
+from fabfile.config.smoke import SmokeSettings
+from fabfile.config.smoke_contradictions import smoke_contradictions
 from fabfile.config.values import (
     Address,
     CommandWords,
@@ -239,6 +241,7 @@ class Environment(Section):
     health: HealthSettings = HealthSettings()
     site: SiteSettings = SiteSettings()
     gates: GatesSettings = GatesSettings()
+    smoke: SmokeSettings = SmokeSettings()
     hooks: Hooks = Hooks()
     env: dict[VariableName, PlainText] = {}  # noqa: RUF012 - pydantic copies it
     """Plain variables of the application."""
@@ -274,7 +277,7 @@ class Environment(Section):
             raise ValidationError.from_exception_data("Environment", found)
         return self
 
-    def _contradictions(self) -> Iterator[tuple[tuple[str, ...], str]]:
+    def _contradictions(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
         """Where two parts of a well-formed file disagree: the path to change, and why."""
         lacking = [role for role, found in (("web", self.web_hosts), ("app", self.app_hosts)) if not found]
         if lacking:
@@ -301,6 +304,7 @@ class Environment(Section):
             yield ("release", "migrate"), "is another way than migrations.folder; keep one of them"
         yield from self._homeless()
         yield from custody_contradictions(self.custody, self.secrets, self.vault)
+        yield from smoke_contradictions(self.smoke, self.database is not None)
         if self.backup and self.backup.before_deploy and not self.database:
             yield ("backup", "before_deploy"), "needs a database section to know what to back up"
         if self.backup:

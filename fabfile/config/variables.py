@@ -8,6 +8,7 @@ from typing import get_args
 from pydantic import BaseModel
 
 from fabfile.config.schema import Environment
+from fabfile.config.smoke import SmokeSettings
 from fabfile.config.values import Matching
 from fabfile.config.vault_file import IDENTITY
 
@@ -30,8 +31,9 @@ SECRET_BY_NAME = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", IDENTITY)
 def variables(environment: Environment) -> tuple[str, ...]:
     """The names behind every `env:NAME` of the configuration, sorted; plain text that looks so is none.
 
-    Those of `database.repository` are left out: `inv backup.pitr-setup` alone needs them, with somebody at hand.
+    Those of `database.repository` and `smoke` are left out: what needs them is typed by somebody who has them.
     """
+    environment = environment.model_copy(update={"smoke": SmokeSettings()})
     if environment.database:
         database = environment.database.model_copy(update={"repository": None})
         environment = environment.model_copy(update={"database": database})

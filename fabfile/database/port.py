@@ -10,6 +10,7 @@ from typing import Protocol
 from fabfile.model.database_server import ServerFacts
 from fabfile.model.migration import Applied, Migration
 from fabfile.model.recovery_point import DatabaseFacts, PhysicalBackup
+from fabfile.planning.smoke import Rows
 
 CUSTOM = "database.pgdump.zst"
 DIRECTORY = "database.pgdir.tar.zst"
@@ -97,8 +98,9 @@ class Database(Protocol):
         somebody else holds it. Whoever dies lets go."""
         ...
 
-    def objection(self, name: str, query: str, seconds: float) -> str:
-        """Why `query`, which can only read, does not give a row whose first column is true; "" when it does."""
+    def objection(self, name: str, query: str, seconds: float, rows: Rows | None = None) -> str:
+        """Why `query`, which can only read, does not give these rows, or (None) one whose first column is true; "" when
+        it does."""
         ...
 
     def dump(self, name: str) -> AbstractContextManager[Dump]:

@@ -22,6 +22,7 @@ from fabfile.errors import DatabaseError, Refused, TurnoutError
 from fabfile.model.database_server import Role, ServerFacts
 from fabfile.model.recovery_point import DatabaseFacts
 from fabfile.model.script import Script
+from fabfile.planning.smoke import Rows, rows_differ
 from fabfile.remote.port import Host
 
 MAINTENANCE = "postgres"
@@ -139,13 +140,16 @@ class Postgres:
             (ours,) = _row(connection, sql.SQL(statements.HOLD).format(sql.Literal(name)))
             yield ours
 
-    def objection(self, name: str, query: str, seconds: float) -> str:
+    def objection(self, name: str, query: str, seconds: float, rows: Rows | None = None) -> str:
         """See `Database.objection`."""
         with self._session(name, seconds) as connection:
             connection.read_only = True
             try:
                 with connection.transaction():
-                    found = connection.execute(query.encode(), binary=True).pgresult
+                    cursor = connection.execute(query.encode(), binary=True)
+                    if rows is not None:
+                        return rows_differ(rows, cursor.fetchall() if cursor.description else [])
+                    found = cursor.pgresult
             except psycopg.Error as error:
                 if connection.closed:
                     raise

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fabfile.artifact.archive import Release
-from fabfile.config.database import DatabaseSettings
+from fabfile.config.smoke import SmokeSettings
 from fabfile.database.port import Database
 from fabfile.errors import (
     BadInput,
@@ -116,28 +116,29 @@ def restore_into(scope: Scope, point: RecoveryPoint, name: str, problems: list[s
     return len(problems) == before
 
 
-def examine(point: RecoveryPoint, database: Database, settings: DatabaseSettings, name: str) -> list[str]:
+def examine(point: RecoveryPoint, database: Database, smoke: SmokeSettings, name: str) -> list[str]:
     """What is wrong with a restored database: rows and extensions that differ, questions that it answers wrongly."""
     assert point.database
-    return differences(point.database, database.describe(name)) + objections(database, settings, name)
+    return differences(point.database, database.describe(name)) + objections(database, smoke, name)
 
 
-def objections(database: Database, settings: DatabaseSettings, name: str) -> list[str]:
-    """The questions of the environment that a restored database answers wrongly."""
-    answers = ((query, database.objection(name, query, settings.smoke_timeout)) for query in settings.smoke)
-    return [f"database.smoke: {query}: {why}" for query, why in answers if why]
+def objections(database: Database, smoke: SmokeSettings, name: str) -> list[str]:
+    """The smoke tests of the environment, of those for copies, that a restored database fails. None is retried: a copy
+    does not change."""
+    asked = ((test, found) for test, found in smoke.sql.items() if "copy" in found.at)
+    answers = ((test, database.objection(name, found.query, found.timeout, found.rows)) for test, found in asked)
+    return [f"smoke.sql.{test}: {why}" for test, why in answers if why]
 
 
 def try_server(scope: Scope, point: RecoveryPoint, run: str) -> list[str]:
     """What is wrong with a backup of the whole server: a copy of it runs beside the live one, every table of the
     application's database is read to its end, and the environment's questions are asked."""
-    settings = scope.environment.database
-    if scope.physical is None or settings is None or point.pgbackrest is None:
+    if scope.physical is None or point.pgbackrest is None:
         raise BadInput(f"backup {point.number} is pgBackRest's, and the engine is another", ENGINE)
     try:
         with scope.physical.copied(point.pgbackrest, run) as database:
             database.describe(database.live)
-            return objections(database, settings, database.live)
+            return objections(database, scope.environment.smoke, database.live)
     except TurnoutError as error:
         if not any(words in f"{error}" for words in DAMAGE):
             raise

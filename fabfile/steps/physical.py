@@ -20,8 +20,7 @@ from fabfile.steps.target import Target
 def load(engine: PgBackRest, scope: Scope, target: Target) -> OperatorStep:
     """Make a copy of the server as of a backup or a moment, at a port of its own, and ask it what the environment wants
     asked; taken back by removing it."""
-    restore, settings = _restore(target), scope.environment.database
-    assert settings
+    restore = _restore(target)
 
     def work(run: Run) -> None:
         cluster, place = engine.look(), engine.place()
@@ -31,7 +30,7 @@ def load(engine: PgBackRest, scope: Scope, target: Target) -> OperatorStep:
         base, moment = _start(engine, scope, restore, cluster)
         found = engine.copy(cluster, coming, base, moment).restored
         database = engine.asked(found.port)
-        if wrong := objections(database, settings, database.live):
+        if wrong := objections(database, scope.environment.smoke, database.live):
             raise DatabaseError("the restored server is not what it should be", "choose another time", wrong[:20])
         last = utc(found.reached) if found.reached else "the backup's own"
         size = f"{found.tables} tables, {found.size / 1e6:.0f} MB"

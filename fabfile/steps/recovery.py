@@ -95,8 +95,7 @@ def vacant(scope: Scope, target: Target) -> OperatorStep:
 def load_database(scope: Scope, target: Target) -> OperatorStep:
     """Restore the dump into a new database beside the live one and ask it what the environment wants asked; taken back
     by dropping it."""
-    settings = scope.environment.database
-    assert settings
+    smoke = scope.environment.smoke
     database, beside, number = _database(scope), beside_database(_database(scope).live, target.run), _point(target)
 
     def work(run: Run) -> None:
@@ -106,7 +105,7 @@ def load_database(scope: Scope, target: Target) -> OperatorStep:
         restore.load_database(scope, point, beside)
         assert point.database, "a backup with a dump has its facts"
         restored = database.describe(beside)
-        if wrong := verify.differences(point.database, restored) + verify.objections(database, settings, beside):
+        if wrong := verify.differences(point.database, restored) + verify.objections(database, smoke, beside):
             raise DatabaseError(
                 f"backup {number} is not what it should be once restored", "choose another: inv backup.list", wrong[:20]
             )

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.e2e.archived import DATABASE, PASSPHRASE, archived, beside, moment, now, project, rows
+from tests.e2e.archived import PASSPHRASE, archived, beside, moment, now, project, rows
 from tests.e2e.project import Project
 from tests.e2e.stored import sql
 
@@ -74,10 +74,10 @@ def test_a_rollback_to_a_moment_that_fails_leaves_the_server_as_it_was(
 def test_a_copy_that_answers_wrongly_never_takes_the_servers_place(
     project: Project, archived: str, moment: str
 ) -> None:
-    project.configure(database={**DATABASE, "smoke": ["SELECT count(*) = 9 FROM journey"]})
+    project.configure(smoke={"sql": {"rows": {"query": "SELECT count(*) = 9 FROM journey"}}})
     failed = project.inv("rollback", f"--at={moment}", "--yes", expect=6)
     project.configure()
-    assert "database.smoke: SELECT count(*) = 9 FROM journey: no row of 1 is true" in failed.err
+    assert "smoke.sql.rows: no row of 1 is true" in failed.err
     assert rows(project) == ["4"]
     assert beside(project) == []
 

@@ -41,6 +41,11 @@ def test_with_a_vault_its_key_is_among_them() -> None:
     assert variables(environment(vault=vault, secrets=secrets)) == ("MINE", "TURNOUT_IDENTITY")
 
 
+def test_what_smoke_tests_log_in_with_is_left_out() -> None:
+    smoke = {"secrets": {"password": "env:PASSWORD"}, "http": {"a": {"path": "/", "body": "{password}"}}}
+    assert variables(environment(secrets={"A": "env:ONE"}, smoke=smoke)) == ("ONE",)
+
+
 def test_text_that_only_looks_so_is_none() -> None:
     settings = environment(env={"A": "env:ONE"}, process={"arguments": ["env:TWO"]}, build={"exclude": ["env:THREE"]})
     assert variables(settings) == ()

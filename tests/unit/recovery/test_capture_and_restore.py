@@ -17,6 +17,7 @@ from fabfile.model.database_server import ServerFacts
 from fabfile.model.paths import Paths
 from fabfile.model.recovery_point import DatabaseFacts, PhysicalBackup, StoredPart
 from fabfile.model.script import Script
+from fabfile.planning.smoke import Rows
 from fabfile.recovery.capture import capture
 from fabfile.recovery.catalogue import Catalogue
 from fabfile.recovery.integrity import Checked
@@ -70,7 +71,7 @@ class MemoryDatabase:
     def held(self, name: str) -> Iterator[bool]:
         yield name not in self.busy
 
-    def objection(self, name: str, query: str, seconds: float) -> str:
+    def objection(self, name: str, query: str, seconds: float, rows: Rows | None = None) -> str:
         return self.objections.get(query, "")
 
     def carry_over(self, old: str, new: str) -> None: ...

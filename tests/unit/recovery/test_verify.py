@@ -14,6 +14,7 @@ import zstandard
 
 from fabfile.config.database import DatabaseSettings
 from fabfile.config.schema import Environment
+from fabfile.config.smoke import SmokeSettings
 from fabfile.database.port import Database
 from fabfile.errors import BadInput, DatabaseError, Refused, RemoteError, StorageError, Unreachable
 from fabfile.model.paths import Paths
@@ -252,22 +253,28 @@ def test_rows_extensions_and_encoding_that_differ_are_told() -> None:
 
 
 def test_a_question_that_is_answered_wrongly_is_named(point: RecoveryPoint) -> None:
-    queries = ("SELECT count(*) > 0 FROM items", "SELECT false")
-    settings = DatabaseSettings(via="db", name="app", user="turnout", password="env:X", smoke=queries)
+    smoke = asking(stock="SELECT count(*) > 0 FROM items", wrong="SELECT false")
     database = MemoryDatabase(objections={"SELECT false": "no row of 1 is true in its first column"})
-    assert examine(point, database, settings, COPY) == [
-        "database.smoke: SELECT false: no row of 1 is true in its first column"
-    ]
+    assert examine(point, database, smoke, COPY) == ["smoke.sql.wrong: no row of 1 is true in its first column"]
     short = MemoryDatabase(facts=DatabaseFacts("15.18", 1000, "app", "UTF8", {}, {"public.items": 2}))
-    assert examine(point, short, settings, COPY) == ["public.items: 3 rows in the backup, 2 rows restored"]
+    assert examine(point, short, smoke, COPY) == ["public.items: 3 rows in the backup, 2 rows restored"]
+
+
+def test_a_copy_is_only_asked_what_is_asked_of_copies(point: RecoveryPoint) -> None:
+    fresh = SmokeSettings.model_validate({"sql": {"fresh": {"query": "SELECT false", "at": ["idle", "live"]}}})
+    assert examine(point, MemoryDatabase(objections={"SELECT false": "no"}), fresh, COPY) == []
+
+
+def asking(**queries: str) -> SmokeSettings:
+    return SmokeSettings.model_validate({"sql": {name: {"query": query} for name, query in queries.items()}})
 
 
 @pytest.fixture
 def whole(scope: Scope) -> Scope:
     """An environment whose server is backed up as a whole, and that asks one question."""
-    smoke = ("SELECT count(*) > 0 FROM items",)
-    settings = DatabaseSettings(via="db", name="app", user="turnout", password="env:X", smoke=smoke)
-    environment = scope.environment.model_copy(update={"database": settings})
+    settings = DatabaseSettings(via="db", name="app", user="turnout", password="env:X")
+    smoke = asking(stock="SELECT count(*) > 0 FROM items")
+    environment = scope.environment.model_copy(update={"database": settings, "smoke": smoke})
     return replace(scope, environment=environment, physical=MemoryServer(scope))
 
 
@@ -276,7 +283,7 @@ def test_a_whole_server_is_tried_by_reading_and_asking_a_copy_of_it(whole: Scope
     assert try_server(whole, point, RUN) == []
     wrong = MemoryDatabase(objections={"SELECT count(*) > 0 FROM items": "no row of 1 is true"})
     assert try_server(replace(whole, physical=MemoryServer(whole, wrong)), point, RUN) == [
-        "database.smoke: SELECT count(*) > 0 FROM items: no row of 1 is true"
+        "smoke.sql.stock: no row of 1 is true"
     ]
 
 

@@ -38,6 +38,7 @@ from fabfile.ui.reporter import Reporter
 
 if TYPE_CHECKING:
     from fabfile.database.pgbackrest import PgBackRest
+    from fabfile.database.postgres import Postgres
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -148,6 +149,19 @@ class Backends:
         found = resolve(source, "backup.identity", PROJECT, os.environ)
         self.reporter.hide(line for line in found.get_secret_value().splitlines() if len(line) > 20)
         return found
+
+    @cached_property
+    def postgres(self) -> Postgres:
+        """The environment's database, for which its password alone is read, whatever else is not there. Raises BadInput
+        where there is no database, or no password."""
+        from fabfile.database.postgres import Postgres
+
+        settings = self.environment.database
+        if settings is None:
+            raise BadInput(f"hosts/{self.name}.yml has no database section", "hosts/example.yml shows one")
+        password = resolve(settings.password, "database.password", PROJECT, os.environ)
+        self.reporter.hide([password.get_secret_value()])
+        return Postgres(settings, password, self.fleet[settings.via])
 
     @cached_property
     def database(self) -> Database | None:

@@ -10,6 +10,7 @@ from fabfile import (
     build,
     canary,
     deploy,
+    doctor,
     drop_old,
     environments,
     hosts,
@@ -35,7 +36,7 @@ def namespace() -> Collection:
     """The root collection. Order is alphabetical in `inv --list`, whatever is done here."""
     root = Collection()
     single = (build.build, deploy.plan, recover.recover, rollback.rollback, status.status, status.releases)
-    for task in (*single, environments.config, approve.approve, approve.approvals):
+    for task in (*single, doctor.doctor, environments.config, approve.approve, approve.approvals):
         root.add_task(task)
     deploys = Collection("deploy")
     deploys.add_task(deploy.deploy, default=True)

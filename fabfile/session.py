@@ -129,7 +129,7 @@ class Session(Backends):
     def look_over(self, host: Host, deep: bool) -> HostFacts:
         """What checks want to know of a host beside that; see `commands.facts`. Raises as `Host.run`."""
         begun = time.time()
-        said = host.run(facts.facts(self.environment, host.name, deep)).stdout
+        said = host.run(facts.facts(self.paths, self.environment, host.name, deep)).stdout
         try:
             return facts.parse(host.name, said, (begun, time.time()))
         except (ValueError, KeyError) as error:

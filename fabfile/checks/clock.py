@@ -11,7 +11,8 @@ from fabfile.model.host_facts import HostFacts
 SOME, MUCH = 5.0, 60.0
 """Seconds of difference that are worth a word, and those that are harmful."""
 OURS = "this machine"
-SET = "timedatectl set-ntp true && systemctl restart systemd-timesyncd"
+SET = "timedatectl set-ntp true"
+NOTE = "if it stays so, see why: timedatectl timesync-status"
 
 
 def judge(evidence: Evidence) -> Iterator[Finding]:
@@ -23,7 +24,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
     if _is_ours(facts):
         ahead = min((certain(found.offset) for found in facts.values()), key=abs)
         told = f"the clocks of {' and '.join(facts)} agree, and this machine's is {_words(-ahead)} theirs"
-        remedy = Remedy(f"sudo {SET.replace('&& ', '&& sudo ')}")
+        remedy = Remedy(f"sudo {SET}", note=NOTE)
         yield critical(OURS, told, remedy) if abs(ahead) >= MUCH else warning(OURS, told, remedy)
         return
     for name, found in facts.items():
@@ -31,7 +32,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
         if abs(ahead) < SOME:
             yield fine(name, "its clock and ours agree")
             continue
-        remedy = as_root(name, SET)
+        remedy = as_root(name, SET, NOTE)
         told = f"its clock is {_words(ahead)} ours"
         yield critical(name, told, remedy) if abs(ahead) >= MUCH else warning(name, told, remedy)
 

@@ -94,9 +94,9 @@ echo yes | item complete
 """
 
 
-def facts(environment: Environment, host: str, deep: bool) -> Script:
+def facts(paths: Paths, environment: Environment, host: str, deep: bool) -> Script:
     """Everything that checks know of a host but for what `observe` tells; `deep` is what only `inv doctor` asks."""
-    paths, site = Paths(environment.app), environment.site
+    site = environment.site
     text = bind(
         QUICK + (DEEP if deep else "") + END,
         root=paths.root,

@@ -11,7 +11,7 @@ from fabfile.checks.evidence import Evidence
 from fabfile.commands.facts import RIGHTS
 from fabfile.config.schema import Environment
 from fabfile.model.finding import Finding
-from fabfile.model.host_facts import Certificate, ConfigurationTest, HostFacts, Tls
+from fabfile.model.host_facts import Answer, Certificate, ConfigurationTest, HostFacts, Tls
 from fabfile.model.observed import Observed
 from tests.unit.planning.test_deploy_plan import serving
 
@@ -44,6 +44,7 @@ def well(host: str = "h1", **change: Any) -> HostFacts:
         enabled=frozenset({"nginx", "pm2-deploy"}),
         saved=frozenset({"shop-blue"}),
         pg_dump_version="15.18",
+        answers=(Answer("/", 200, {}),),
     )
     return replace(facts, **change)
 

@@ -30,7 +30,8 @@ def _judge(host: str, tls: Tls | None, names: list[str], evidence: Evidence) -> 
         if not evidence.public:
             why = "the site has no TLS, and no name that a certificate could be for (site.server_name is _)"
             return beside_the_point(host, why)
-        note = f"listen 443 ssl in templates/{evidence.environment.site.template}, or end TLS before nginx; then inv deploy"
+        template = f"templates/{evidence.environment.site.template}"
+        note = f"write listen 443 ssl and a certificate into {template}, or end TLS before nginx; then inv deploy"
         return warning(host, "the site that is served has no TLS", Remedy(note=note))
     shown = tls.certificate
     if shown is None:

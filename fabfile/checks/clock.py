@@ -38,7 +38,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
 
 
 def certain(offset: tuple[float, float]) -> float:
-    """By how much a clock is ahead at the least (negative: behind), when it is between these two; 0 where it may agree."""
+    """By how much a clock is ahead at the least (negative: behind) that is between these two; 0 where it may agree."""
     least, most = offset
     return least if least > 0 else most if most < 0 else 0.0
 

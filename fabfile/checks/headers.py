@@ -37,8 +37,8 @@ def _judge(facts: HostFacts, evidence: Evidence) -> Finding:
     lacking = missing(answer.headers, secure=facts.tls is not None)
     if not lacking:
         return fine(facts.host, "GET / is answered with every security header")
-    lines = " ".join(LINES[name] for name in lacking)
-    note = f"have the application send them, or add to templates/{evidence.environment.site.template}: {lines} Then inv deploy"
+    lines, template = " ".join(LINES[name] for name in lacking), f"templates/{evidence.environment.site.template}"
+    note = f"have the application send them, or write into {template}: {lines} Then inv deploy"
     return warning(facts.host, f"GET / is answered without {', '.join(lacking)}", Remedy(note=note))
 
 

@@ -1,4 +1,4 @@
-"""Whether a second process of the application has room beside the one that runs, or the kernel would end one of them."""
+"""Whether a second process of the application has room beside the first, or the kernel would end one of them."""
 
 from __future__ import annotations
 

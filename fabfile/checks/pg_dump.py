@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fabfile.checks.evidence import Evidence, Unseen
+from fabfile.checks.evidence import NOT_ASKED, Evidence, Unseen
 from fabfile.model.finding import Finding, as_root, beside_the_point, critical, fine, unseen
 
 
@@ -14,9 +14,12 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
     if settings is None:
         yield beside_the_point("", f"hosts/{evidence.name}.yml has no database")
         return
-    host = evidence.hosts.get(settings.via, Unseen("nobody looked"))
-    if isinstance(host, Unseen) or isinstance(found, Unseen):
-        yield unseen(settings.via, found.why if isinstance(found, Unseen) else str(getattr(host, "why", "")))
+    host = evidence.hosts.get(settings.via, NOT_ASKED)
+    if isinstance(found, Unseen):
+        yield unseen(settings.via, found.why)
+        return
+    if isinstance(host, Unseen):
+        yield unseen(settings.via, host.why)
         return
     needed, version = _major(found.version), host.pg_dump_version
     remedy = as_root(settings.via, f"apt-get install postgresql-client-{needed}")

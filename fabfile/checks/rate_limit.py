@@ -24,7 +24,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
         elif LIMIT.search(seen.site):
             yield fine(seen.host, "the site limits requests (limit_req)")
         else:
-            note = f"add limit_req_zone and limit_req to {template} (unless a machine before nginx limits), then inv deploy"
+            note = f"write limit_req_zone and limit_req into {template} (unless a proxy before it limits); inv deploy"
             yield warning(seen.host, "the site has no limit_req", Remedy(note=note))
 
     yield from look_at(evidence.observed, evidence.environment.web_hosts, look)

@@ -67,12 +67,11 @@ done || true) | item slot_bytes
 (timeout 5 pg_dump --version 2> /dev/null || true) | item pg_dump
 if [ "$web" = yes ] && [ -r "$site" ]; then
     # The first listener with TLS, if there is one, as address:port on this machine.
-    secure=$(sed -n 's/^[[:space:]]*listen[[:space:]]\{1,\}\([^][:space:];[]*\)[[:space:]]\([^;]*[[:space:]]\)\{0,1\}ssl[[:space:];].*/\1/p' \
-        "$site" | head -n 1 || true)
+    secure=$(sed -nE 's/^\s*listen\s+([^][:space:];[]+)\s([^;]*\s)?ssl[[:space:];].*/\1/p' "$site" | head -n 1 || true)
     case "$secure" in '' | *:*) place=${secure/#'*'/127.0.0.1} ;; *) place=127.0.0.1:$secure ;; esac
     look() { timeout 5 openssl s_client -connect "$place" -servername "$name" "$@" < /dev/null 2> /dev/null; }
     if [ -n "$place" ] && command -v openssl > /dev/null; then
-        stored=$(sed -n 's/^[[:space:]]*ssl_certificate[[:space:]]\{1,\}\([^;]*\);.*/\1/p' "$site" | head -n 1 || true)
+        stored=$(sed -nE 's/^\s*ssl_certificate\s+([^;]*);.*/\1/p' "$site" | head -n 1 || true)
         printf '%s\n' "place=$place" "path=$stored" | item tls
         (look | openssl x509 -noout -startdate -enddate -ext subjectAltName 2> /dev/null || true) | item served
         (openssl x509 -noout -enddate -in "$stored" 2> /dev/null || true) | item stored

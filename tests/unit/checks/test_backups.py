@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from fabfile.checks import schedule
 from fabfile.checks.backups import judge
-from fabfile.checks.evidence import Evidence, Schedule, Unseen
+from fabfile.checks.evidence import Evidence, Unseen
 from fabfile.model.observed import HistoryEntry
 from fabfile.model.recovery_point import RecoveryPoint, utc
 from tests.unit.checks.seen import BACKUP, NOW, environment, evidence, live, of
 from tests.unit.planning.test_freshness import point
 
 STORED = environment(backup=BACKUP)
+VERIFY = "inv backup.verify --backup=latest --env=demo"
 
 
 def taken(hours: float, number: int = 1, verified: bool = False, reason: str = "scheduled") -> RecoveryPoint:
@@ -36,8 +36,8 @@ def after(hours: float, *points: RecoveryPoint, **change: Any) -> Evidence:
         (after(1000, taken(1, 2), taken(20, 1, verified=True)), "ok", ""),
         (after(1000, taken(13)), "critical", "inv backup --env=demo"),
         (after(1000), "critical", "inv backup --env=demo"),
-        (after(1000, taken(1)), "warning", "inv backup.verify --backup=latest --env=demo"),
-        (after(1000, taken(1, 2), taken(31, 1, verified=True)), "warning", "inv backup.verify --backup=latest --env=demo"),
+        (after(1000, taken(1)), "warning", VERIFY),
+        (after(1000, taken(1, 2), taken(31, 1, verified=True)), "warning", VERIFY),
         (after(1), "not applicable", ""),
         (after(11.9), "not applicable", ""),
         (after(12.1), "critical", "inv backup --env=demo"),
@@ -55,30 +55,3 @@ def test_what_is_overdue_is_told_with_what_brings_it(given: Evidence, verdict: s
 def test_a_store_that_cannot_be_read_and_none_at_all() -> None:
     assert of(judge, evidence(environment=STORED, points=Unseen("no answer")), "").verdict == "could not look"
     assert of(judge, evidence(), "").verdict == "not applicable"
-
-
-INSTALLED = Schedule("cron", True)
-NOWHERE = Schedule("cron", False)
-
-
-@pytest.mark.parametrize(
-    ("given", "verdict"),
-    [
-        (after(1000, schedule=INSTALLED), "ok"),
-        (after(1000, schedule=Schedule("cron", True, ("-old", "+new"))), "warning"),
-        (after(1000, schedule=NOWHERE), "warning"),
-        (after(1000, taken(11), schedule=NOWHERE), "ok"),
-        (after(1000, taken(11, reason="by hand"), schedule=NOWHERE), "warning"),
-        (after(1000, taken(13), schedule=NOWHERE), "warning"),
-        (after(1000, taken(-24), schedule=NOWHERE), "warning"),
-        (after(1, schedule=NOWHERE), "not applicable"),
-        (after(1000, taken(1), schedule=Unseen("nothing starts jobs here", "elsewhere")), "ok"),
-        (after(1000, schedule=Unseen("nothing starts jobs here", "elsewhere")), "warning"),
-    ],
-)
-def test_a_schedule_is_here_or_shows_by_what_it_has_taken(given: Evidence, verdict: str) -> None:
-    found = of(schedule.judge, given, "")
-    assert found.verdict == verdict
-    if verdict == "warning":
-        assert found.remedy
-        assert found.remedy.command == "inv backup.schedule --env=demo"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -14,8 +15,8 @@ from tests.unit.checks.seen import NOW, certified, environment, evidence, of, we
 NAMED = environment(site={"server_name": "shop.example"})
 
 
-def showing(days: float, **change: object) -> Evidence:
-    return evidence(environment=NAMED, hosts={"h1": well("h1", tls=certified(days, **change))})  # type: ignore[arg-type]
+def showing(days: float, **change: Any) -> Evidence:
+    return evidence(environment=NAMED, hosts={"h1": well("h1", tls=certified(days, **change))})
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,8 @@ def test_a_variable_is_typed_where_nobody_sees_it() -> None:
 
 
 def test_a_file_is_mended_as_its_error_says() -> None:
-    mode = Unreadable("secrets.KEY", "file:hosts/key", "the file hosts/key is open to other users", "chmod 600 hosts/key")
+    fact = "the file hosts/key is open to other users"
+    mode = Unreadable("secrets.KEY", "file:hosts/key", fact, "chmod 600 hosts/key")
     found = of(judge, evidence(unreadable=(mode,)), "secrets.KEY")
     assert found.remedy
     assert found.remedy.command == "chmod 600 hosts/key"

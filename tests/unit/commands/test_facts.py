@@ -195,7 +195,11 @@ def test_an_answer_that_is_cut_is_none() -> None:
 
 @pytest.mark.parametrize(
     ("server_name", "asked"),
-    [("_", "localhost"), ("shop.example www.shop.example", "shop.example"), ("*.shop.example", "turnout-doctor.shop.example")],
+    [
+        ("_", "localhost"),
+        ("shop.example www.shop.example", "shop.example"),
+        ("*.shop.example", "turnout-doctor.shop.example"),
+    ],
 )
 def test_a_name_that_the_site_answers_to_is_asked_for(server_name: str, asked: str) -> None:
     assert asked_name(server_name) == asked

@@ -22,7 +22,6 @@ from fabfile.schedule import standing
 if TYPE_CHECKING:
     from fabfile.config.backup import BackupSettings
     from fabfile.model.database_server import Doorway
-    from fabfile.model.host_facts import HostFacts
     from fabfile.model.recovery_point import RecoveryPoint
     from fabfile.planning.bucket import Finding
     from fabfile.session import Session

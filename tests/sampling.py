@@ -49,7 +49,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 def _sums(reports: Iterable[pytest.TestReport], names: Iterable[str]) -> str:
     properties = [found for report in reports for found in report.user_properties]
-    return ", ".join(f"{sum(value for key, value in properties if key == name)} {name}" for name in names)
+    return ", ".join(f"{sum(int(str(value)) for key, value in properties if key == name)} {name}" for name in names)
 
 
 def _tests(reports: Iterable[pytest.TestReport], suite: str) -> set[str]:

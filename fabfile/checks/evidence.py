@@ -74,7 +74,7 @@ class Evidence:
     in_clear: bool = False
     points: tuple[RecoveryPoint, ...] | Unseen = NOT_ASKED
     schedule: Schedule | Unseen = NOT_ASKED
-    archiving: str | None | Unseen = NOT_ASKED
+    archiving: str | Unseen | None = NOT_ASKED
     pending: frozenset[tuple[int, str]] | Unseen = NOT_ASKED
 
     @property

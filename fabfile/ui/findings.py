@@ -49,8 +49,7 @@ def _rows(check: str, findings: Iterable[Finding]) -> list[tuple[str, str, str, 
     for one in findings:
         same.setdefault((one.verdict, one.seen, one.remedy.sentence if one.remedy else ""), []).append(one.where)
     return [
-        (verdict, check, " ".join(filter(None, where)), seen, remedy)
-        for (verdict, seen, remedy), where in same.items()
+        (verdict, check, " ".join(filter(None, where)), seen, remedy) for (verdict, seen, remedy), where in same.items()
     ]
 
 

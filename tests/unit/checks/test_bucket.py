@@ -37,9 +37,7 @@ def test_a_safe_bucket_is_well() -> None:
         ({"exists": False}, "critical"),
     ],
 )
-def test_whatever_differs_is_told_together_and_mended_by_one_command(
-    change: dict[str, object], verdict: str
-) -> None:
+def test_whatever_differs_is_told_together_and_mended_by_one_command(change: dict[str, object], verdict: str) -> None:
     (found,) = judge(looking_at(replace(SAFE, **change)))  # type: ignore[arg-type]
     assert found.verdict == verdict
     assert found.remedy

@@ -13,9 +13,7 @@ def test_a_port_that_somebody_else_has_is_critical_and_the_remedy_ends_just_that
     found = of(judge, evidence(observed={"h1": live("h1", ports=TAKEN)}))
     assert (found.verdict, found.seen) == ("critical", "port 3002 of slot green is taken by another user's program")
     assert found.remedy
-    assert found.remedy.command == (
-        "kill $(ss -Hltnp 'sport = :3002' | grep -o 'pid=[0-9]*' | cut -d= -f2 | sort -u)"
-    )
+    assert found.remedy.command == ("kill $(ss -Hltnp 'sport = :3002' | grep -o 'pid=[0-9]*' | cut -d= -f2 | sort -u)")
     assert (found.remedy.on, found.remedy.user) == ("h1", "root")
 
 

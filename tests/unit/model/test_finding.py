@@ -26,7 +26,7 @@ def test_a_command_at_the_end_of_a_hint_stands_alone(hint: str, command: str, no
     assert from_hint(hint) == Remedy(command, note=note)
 
 
-@given(st.lists(st.text(alphabet=st.characters(blacklist_characters="\0", blacklist_categories=("Cs",))), min_size=1))
+@given(st.lists(st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\0")), min_size=1))
 def test_words_stay_words_in_a_shell(words: list[str]) -> None:
     assert shlex.split(here(*words).command) == words
 

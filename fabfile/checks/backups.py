@@ -17,7 +17,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
         yield beside_the_point("", f"hosts/{evidence.name}.yml has no backup section")
         return
     if isinstance(points, Unseen):
-        yield unseen("", points.why, points.remedy)
+        yield unseen("", points.why)
         return
     limit, verified_limit = 2 * settings.schedule.every, settings.schedule.alert_after
     found = judge_ages(points, evidence.now, limit, verified_limit)

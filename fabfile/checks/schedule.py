@@ -29,7 +29,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
             yield fine("", f"installed on this machine ({found.scheduler})")
         return
     if isinstance(points, Unseen):
-        yield unseen("", points.why, points.remedy)
+        yield unseen("", points.why)
         return
     limit = 2 * settings.schedule.every
     since = evidence.now - timedelta(seconds=limit)

@@ -43,7 +43,10 @@ def _judge(facts: HostFacts) -> Iterator[Finding]:
 
 def was_refused(said: str) -> bool:
     """Whether these are sudo's words, and not those of what it was to start."""
-    return re.search(r"^sudo: |may not run sudo|not in the sudoers file|is not allowed to", said, re.M) is not None
+    return (
+        re.search(r"^sudo: |command .sudo.|may not run sudo|not in the sudoers file|is not allowed to", said, re.M)
+        is not None
+    )
 
 
 def _lacks(facts: HostFacts, right: str) -> bool:

@@ -24,5 +24,5 @@ def _remedy(lacking: Unreadable) -> Remedy:
     """A secret is typed where nobody sees it, and no shell remembers it."""
     kind, _, name = lacking.source.partition(":")
     if kind == "env":
-        return Remedy(f"read -rs {name} && export {name}", note="type the value and Enter; it is not shown")
+        return Remedy(f"read -rs {name} && export {name}", note="it waits for the value, and does not show it")
     return from_hint(lacking.hint)

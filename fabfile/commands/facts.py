@@ -27,10 +27,8 @@ QUICK = r"""
 date +%s.%N | item clock
 id -un | item user
 grep -E '^(MemAvailable|SwapFree):' /proc/meminfo | item memory
-for pid in $(pgrep -u "$(id -u)" || true); do
-    case "$(readlink "/proc/$pid/cwd" || true)" in
-        "$root/slots"/*) sed -n 's/^VmRSS:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$pid/status" 2> /dev/null || true ;;
-    esac
+(find /proc -maxdepth 2 -name cwd -lname "$root/slots/*" 2> /dev/null || true) | while read -r cwd; do
+    sed -n 's/^VmRSS:[^0-9]*\([0-9]*\) kB/\1/p' "${cwd%/cwd}/status" 2> /dev/null || true
 done | sort -n | tail -n 1 | item resident
 node=$(find_tool node || true)
 pm2_js=$(find_tool pm2 || true)

@@ -28,7 +28,7 @@ class Remedy:
     def sentence(self) -> str:
         """Both, as one line for people."""
         place = f"as {self.user} on {self.on}: " if self.on else ""
-        return "; ".join(filter(None, (self.note, f"{place}{self.command}" if self.command else "")))
+        return ": ".join(filter(None, (self.note, f"{place}{self.command}" if self.command else "")))
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from fabfile.checks.nginx import judge
 from fabfile.model.host_facts import ConfigurationTest
 from tests.unit.checks.seen import evidence, facing, of, well
 
+NO_SUDO = "timeout: failed to run command ‘sudo’: No such file or directory"
 TAIL = "\nnginx: configuration file /etc/nginx/nginx.conf test failed"
 
 
@@ -44,7 +45,9 @@ def test_nginx_that_does_not_run_is_started() -> None:
     assert found.remedy.command == "systemctl start nginx"
 
 
-@pytest.mark.parametrize("said", ["sudo: a password is required", "Sorry, user deploy may not run sudo on h1."])
+@pytest.mark.parametrize(
+    "said", ["sudo: a password is required", "Sorry, user deploy may not run sudo on h1.", NO_SUDO]
+)
 def test_a_test_that_sudo_forbids_says_nothing_of_nginx(said: str) -> None:
     assert of(judge, facing(nginx_test=ConfigurationTest(1, said))).verdict == "could not look"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -134,6 +135,17 @@ def test_slots_archives_logs_and_pm2s_list_are_measured(folder: Path) -> None:
     assert (found.archive_bytes, found.archives) == (7000, 2)
     assert found.largest_log == (str(root / "logs/blue.err.log"), 9000)
     assert found.saved == {"shop-blue", "shop-green"}
+
+
+def test_the_memory_of_what_runs_from_a_slot_is_measured(folder: Path) -> None:
+    (folder / "shop" / "slots" / "blue").mkdir(parents=True)
+    assert look(folder, deep=False).resident == 0
+    running = subprocess.Popen(["sleep", "60"], cwd=folder / "shop" / "slots" / "blue")
+    try:
+        assert 0 < look(folder, deep=False).resident < 100 << 20
+    finally:
+        running.kill()
+        running.wait()
 
 
 def test_a_clock_that_is_ahead_is_found_so(folder: Path) -> None:

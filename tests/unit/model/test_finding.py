@@ -32,7 +32,7 @@ def test_words_stay_words_in_a_shell(words: list[str]) -> None:
 
 
 def test_a_remedy_says_where_and_as_whom() -> None:
-    assert as_root("h1", "reboot", "be careful").sentence == "be careful; as root on h1: reboot"
+    assert as_root("h1", "reboot", "be careful").sentence == "be careful: as root on h1: reboot"
     assert Remedy(note="think").sentence == "think"
 
 

@@ -43,6 +43,7 @@ from fabfile.verified import VerifiedReleases
 
 if TYPE_CHECKING:
     from fabfile.database.pgbackrest import PgBackRest
+    from fabfile.database.postgres import Postgres
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -100,7 +101,7 @@ class Backends:
     def smoke_secrets(self) -> Mapping[str, SecretStr]:
         """What smoke tests are filled with; read and hidden likewise."""
         wanted = self.environment.smoke.secrets
-        found = {name: resolve(source, f"smoke.secrets.{name}", PROJECT, os.environ) for name, source in wanted.items()}
+        found = {name: self.reader.read(source, f"smoke.secrets.{name}").value for name, source in wanted.items()}
         self.reporter.hide(value.get_secret_value() for value in found.values())
         return found
 
@@ -193,6 +194,19 @@ class Backends:
         found = self.reader.read(source, "backup.identity").value
         self.reporter.hide(line for line in found.get_secret_value().splitlines() if len(line) > 20)
         return found
+
+    @cached_property
+    def postgres(self) -> Postgres:
+        """The environment's database, for which its password alone is read, whatever else is not there. Raises BadInput
+        where there is no database, or no password."""
+        from fabfile.database.postgres import Postgres
+
+        settings = self.environment.database
+        if settings is None:
+            raise BadInput(f"hosts/{self.name}.yml has no database section", "hosts/example.yml shows one")
+        password = self.reader.read(settings.password, "database.password").value
+        self.reporter.hide([password.get_secret_value()])
+        return Postgres(settings, password, self.fleet[settings.via])
 
     @cached_property
     def database(self) -> Database | None:

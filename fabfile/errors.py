@@ -16,8 +16,9 @@
     ├── StorageError             1  the backup store refused or did not answer
     └── DatabaseError            1  PostgreSQL refused or did not answer
 
-Exit code 2 is no error: `inv plan`, `inv env.diff`, `inv backup.prune`, `inv backup.drop-old`, `inv backup.pitr-setup`,
-`inv backup.schedule --plan`, `inv bucket.setup`, `inv migrate --plan`, `inv migrate.status` or `inv secrets.list`
+Exit code 2 is no error: `inv plan`, `inv doctor`, `inv env.diff`, `inv backup.prune`, `inv backup.drop-old`,
+`inv backup.pitr-setup`, `inv backup.schedule --plan`, `inv bucket.setup`, `inv migrate --plan`, `inv migrate.status` or
+`inv secrets.list`
 found something to do.
 """
 

@@ -12,6 +12,7 @@ from fabfile import (
     canary,
     custody,
     deploy,
+    doctor,
     drop_old,
     environments,
     hosts,
@@ -39,11 +40,17 @@ from fabfile.lab import tasks as lab
 def namespace() -> Collection:
     """The root collection. Order is alphabetical in `inv --list`, whatever is done here."""
     root = Collection()
-    single = (build.build, deploy.plan, recover.recover, rollback.rollback, smoke.smoke, status.status, status.releases)
     for task in (
-        *single,
+        build.build,
+        deploy.plan,
+        recover.recover,
+        rollback.rollback,
+        smoke.smoke,
+        status.status,
+        status.releases,
         artifacts.artifacts,
         promote.promote,
+        doctor.doctor,
         environments.config,
         approve.approve,
         approve.approvals,

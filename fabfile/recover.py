@@ -165,8 +165,17 @@ def _fit(session: Session, point: RecoveryPoint, names: tuple[str, ...]) -> dict
         observed = session.observe(names)
         refuse_if_unfinished(observed)
         disaster.refuse_if_live(observed)
-        disaster.refuse_if_unready(point, observed, session.environment, _database_problems(session, point))
+        problems = [problem for name, seen in observed.items() for problem in _problems(session, point, name, seen)]
+        disaster.refuse_if_unready([*problems, *_database_problems(session, point)])
     return observed
+
+
+def _problems(session: Session, point: RecoveryPoint, name: str, seen: Observed) -> list[str]:
+    from fabfile.checks.evidence import Sending
+    from fabfile.checks.preflight import host_problems
+
+    sending = Sending(disaster.needed_bytes(point, name), 0)
+    return [f"{name}: {problem}" for problem in host_problems(seen, session.name, session.environment, sending)]
 
 
 def _database_problems(session: Session, point: RecoveryPoint) -> list[str]:

@@ -17,6 +17,9 @@ from fabfile.artifact.archive import Release, is_elsewhere, open_release, scan
 from fabfile.artifact.kept import digest_kept, fetch_kept
 from fabfile.artifact.signature import builder_of
 from fabfile.backends import PROJECT, Backends
+from fabfile.checks.evidence import Sending, Unseen
+from fabfile.checks.preflight import refuse_if_unfit
+from fabfile.commands import facts
 from fabfile.commands.observe import observe, parse
 from fabfile.commands.release import end, mark_bad
 from fabfile.config.load import choose, load
@@ -26,15 +29,15 @@ from fabfile.engine.lease import held
 from fabfile.engine.run import Run
 from fabfile.engine.runner import Aftermath, carry_out, follow_up, take_back
 from fabfile.engine.step import Step
-from fabfile.errors import BadInput, FleetError, Held, RemoteError, TurnoutError
+from fabfile.errors import BadInput, FleetError, Held, Interrupted, RemoteError, TurnoutError
 from fabfile.model.hook import Point
+from fabfile.model.host_facts import HostFacts
 from fabfile.model.observed import Observed
 from fabfile.model.plan import Plan
 from fabfile.model.script import Script
 from fabfile.planning.blame import is_to_blame
 from fabfile.planning.comparison import differences
 from fabfile.planning.deploy_plan import plan_rollback
-from fabfile.planning.preflight import refuse_if_unfit
 from fabfile.planning.promotion import earlier_success, ended_everywhere
 from fabfile.planning.unfinished import Unfinished
 from fabfile.recovery.restore import fetch_stored
@@ -87,22 +90,22 @@ class Session(Backends):
 
     def observe(self, hosts: Iterable[str] | None = None) -> dict[str, Observed]:
         """Look at these hosts (default: all) at once. Raises FleetError naming every host that cannot be looked at."""
-        return self._of_one_mind(self.fleet.each(self.environment.run_hosts if hosts is None else hosts, self._look))
+        return self.of_one_mind(self.fleet.each(self.environment.run_hosts if hosts is None else hosts, self.look))
 
     def observe_reachable(self) -> dict[str, Observed | TurnoutError]:
         """What each host shows, or why it cannot be looked at."""
 
         def attempt(host: Host) -> Observed | TurnoutError:
             try:
-                return self._look(host)
+                return self.look(host)
             except TurnoutError as error:
                 return error
 
         found = self.fleet.each(self.environment.run_hosts, attempt)
-        seen = self._of_one_mind({name: host for name, host in found.items() if isinstance(host, Observed)})
+        seen = self.of_one_mind({name: host for name, host in found.items() if isinstance(host, Observed)})
         return {**found, **seen}
 
-    def _of_one_mind(self, observed: dict[str, Observed]) -> dict[str, Observed]:
+    def of_one_mind(self, observed: dict[str, Observed]) -> dict[str, Observed]:
         """Where nginx is elsewhere, a host's live slot is the one that the nginx hosts send to, if they agree."""
         if self.environment.together:
             return observed
@@ -113,14 +116,22 @@ class Session(Backends):
             for name, seen in observed.items()
         }
 
-    def _look(self, host: Host) -> Observed:
+    def look(self, host: Host) -> Observed:
+        """What one host shows. Raises as `Host.run`."""
         script = observe(self.paths, self.environment.site.status_port)
         try:
             return parse(host.name, self.paths, host.run(script).stdout)
         except (ValueError, KeyError) as error:
-            raise RemoteError(
-                host.name, f"the answer could not be understood: {error}", "run it again: inv status"
-            ) from error
+            raise _not_understood(host.name, error) from error
+
+    def look_over(self, host: Host, deep: bool) -> HostFacts:
+        """What checks want to know of a host beside that; see `commands.facts`. Raises as `Host.run`."""
+        begun = time.time()
+        said = host.run(facts.facts(self.paths, self.environment, host.name, deep)).stdout
+        try:
+            return facts.parse(host.name, said, (begun, time.time()))
+        except (ValueError, KeyError) as error:
+            raise _not_understood(host.name, error) from error
 
     @contextmanager
     def lease(self, verb: str, reason: str, wait: float, hosts: Iterable[str] | None = None) -> Iterator[Run]:
@@ -167,7 +178,9 @@ class Session(Backends):
         if not plan.empty:
             needed = manifest.size + manifest.unpacked + len(manifest.files) * 4096
             judged = bool(plan.rollout.canary or plan.rollout.watch)
-            refuse_if_unfit(observed.values(), environment, needed, len(manifest.files), judged)
+            sites = frozenset(web.host for web in plan.webs if web.site)
+            sending = Sending(needed, len(manifest.files), judged, sites)
+            refuse_if_unfit(observed.values(), self.name, environment, sending, self._fitness(plan.hosts))
         return self._target(plan, observed, self.configuration, release)
 
     def rollback_target(self, observed: Mapping[str, Observed]) -> Target:
@@ -178,8 +191,22 @@ class Session(Backends):
 
     def target_of(self, plan: Plan, observed: Mapping[str, Observed]) -> Target:
         """What a run that sends no release needs. Raises Refused when a host is not fit for it."""
-        refuse_if_unfit(observed.values(), self.environment, 0, 0)
+        refuse_if_unfit(observed.values(), self.name, self.environment, Sending(0, 0))
         return self._target(plan, observed, "", None)
+
+    def _fitness(self, hosts: Iterable[str]) -> dict[str, HostFacts | Unseen]:
+        """What preflight asks these hosts; one that cannot say is not kept from a run by that alone."""
+
+        def attempt(host: Host) -> HostFacts | Unseen:
+            try:
+                return self.look_over(host, deep=False)
+            except Interrupted:
+                raise
+            except TurnoutError as error:
+                self.reporter.say(f"{error.fact}: what preflight asks there stays unknown")
+                return Unseen(error.fact)
+
+        return self.fleet.each(hosts, attempt)
 
     def earlier_target(self, found: Unfinished) -> Target:
         """The target of a run that has not ended, but for its release."""
@@ -344,6 +371,10 @@ class Session(Backends):
             typed = ""
         if typed.strip() != self.name:
             raise BadInput(f"{typed.strip()!r} is not {self.name}: nothing was done", f"type {self.name}, or add --yes")
+
+
+def _not_understood(host: str, error: Exception) -> RemoteError:
+    return RemoteError(host, f"the answer could not be understood: {error}", "run it again: inv status")
 
 
 @contextmanager

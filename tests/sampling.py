@@ -12,6 +12,8 @@ from tests.seed_option import SEED
 
 COUNTED = ("bad backups listed", "rows lost")
 """What the faults of `tests/backup_faults` count, each in a property of its test."""
+DOCTORED = ("planted", "named", "mended", "false")
+"""What `tests/doctor` counts likewise."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -41,11 +43,17 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         violated = _tests([*ended["failed"], *ended["error"]], "tests/faults/")
         terminalreporter.write_line(f"{len(injected)} faults, {len(violated)} violations")
     if injected := _tests(reports, "tests/backup_faults/"):
-        sums = [f"{sum(value for key, value in properties if key == name)} {name}" for name in COUNTED]
-        terminalreporter.write_line(f"{len(injected)} faults, {', '.join(sums)}")
+        terminalreporter.write_line(f"{len(injected)} faults, {_sums(properties, COUNTED)}")
+    if _tests(reports, "tests/doctor/"):
+        terminalreporter.write_line(_sums(properties, DOCTORED))
     if planted := [count for name, count in properties if name == "secrets planted"]:
         copies = sum(count for name, count in properties if name == "secrets found")
         terminalreporter.write_line(f"{max(planted)} planted, {copies} found")
+
+
+def _sums(properties: Iterable[tuple[str, object]], names: Iterable[str]) -> str:
+    found = list(properties)
+    return ", ".join(f"{sum(int(str(value)) for key, value in found if key == name)} {name}" for name in names)
 
 
 def _tests(reports: Iterable[pytest.TestReport], suite: str) -> set[str]:

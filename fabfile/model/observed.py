@@ -10,6 +10,8 @@ from fabfile.model.restore import Restore
 
 Slot = Literal["blue", "green"]
 SLOTS: tuple[Slot, Slot] = ("blue", "green")
+BY_HAND = "manual-"
+"""How the run id of a lease begins that somebody took by hand: nobody keeps it alive, it just ends."""
 
 
 def other(slot: Slot) -> Slot:
@@ -52,6 +54,11 @@ class Lease:
     reason: str
     token: int
     remaining: int
+
+    @property
+    def by_hand(self) -> bool:
+        """No run holds it, but somebody who typed so."""
+        return self.run.startswith(BY_HAND)
 
 
 @dataclass(frozen=True)

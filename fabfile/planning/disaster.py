@@ -8,13 +8,13 @@ from datetime import datetime
 
 from pydantic import TypeAdapter, ValidationError
 
+from fabfile.commands.disk import HEADROOM
 from fabfile.config.schema import Environment
 from fabfile.config.values import HostName
 from fabfile.errors import BadInput, Refused
 from fabfile.model.database_server import ServerFacts
 from fabfile.model.observed import Observed
 from fabfile.model.recovery_point import DATABASE, FILES, RELEASE, DatabaseFacts, RecoveryPoint
-from fabfile.planning.preflight import HEADROOM, host_problems
 from fabfile.planning.restorable import what_is_missing
 from fabfile.planning.restore_preview import since
 
@@ -145,18 +145,16 @@ def refuse_if_live(observed: Mapping[str, Observed]) -> None:
         )
 
 
-def refuse_if_unready(
-    point: RecoveryPoint, observed: Mapping[str, Observed], environment: Environment, database: Sequence[str]
-) -> None:
-    """Raise Refused with every problem of every machine, those with the `database` among them."""
-    archive = point.part(RELEASE)
+def needed_bytes(point: RecoveryPoint, host: str) -> int:
+    """What comes to a host of a backup; unpacked it is more, and how much, the archive tells."""
+    archive, files = point.part(RELEASE), point.files(host)
     assert archive, "a point without a release is refused before"
-    problems = []
-    for name, seen in observed.items():
-        files = point.files(name)
-        needed = archive.size + (files.size if files else 0)  # unpacked it is more; how much, the archive tells
-        problems += [f"{name}: {problem}" for problem in host_problems(seen, environment, needed, 0)]
-    if problems := [*problems, *database]:
+    return archive.size + (files.size if files else 0)
+
+
+def refuse_if_unready(problems: Sequence[str]) -> None:
+    """Raise Refused with every problem of every machine, the database's among them."""
+    if problems:
         raise Refused(
             "the new machines are not ready, so nothing was started", "mend what is named and try again", problems
         )

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from fabfile.commands.disk import HEADROOM
 from fabfile.errors import BadInput, Refused
 from fabfile.model.observed import HistoryEntry, Observed
 from fabfile.model.recovery_point import DATABASE, FILES, RELEASE, DatabaseFacts, RecoveryPoint
 from fabfile.model.restore import Restore
-from fabfile.planning.preflight import HEADROOM
 
 TABLES = 20
 """Lines about tables that a preview has at most."""

@@ -18,6 +18,7 @@ from fabfile.planning.disaster import (
     asked_hosts,
     database_problems,
     lacking,
+    needed_bytes,
     newest,
     preview,
     refuse_if_lacking,
@@ -147,14 +148,15 @@ def test_a_machine_with_the_application_on_it_is_refused_whether_users_come_ther
 
 
 def test_all_that_is_in_the_way_is_told_at_once() -> None:
-    first = replace(bare("h1"), tools={}, free_bytes=(2 << 20) + (64 << 20) - 1)
     with pytest.raises(Refused) as refused:
-        refuse_if_unready(point(), {"h1": first, "h2": bare("h2")}, ENVIRONMENT, ["role app is missing"])
-    tools, space, role = refused.value.details
-    assert tools.startswith("h1: curl, flock, nginx")
-    assert space.startswith("h1: no space: 65 MiB free for /var/app/shop, 66 MiB needed")
-    assert role == "role app is missing"
-    refuse_if_unready(point(), {"h1": bare("h1")}, ENVIRONMENT, [])
+        refuse_if_unready(["h1: no space", "role app is missing"])
+    assert refused.value.details == ("h1: no space", "role app is missing")
+    refuse_if_unready([])
+
+
+def test_archive_and_shared_files_come_to_a_host() -> None:
+    assert needed_bytes(point(), "h1") == 2 << 20
+    assert needed_bytes(point(parts=("release",)), "h1") == 1 << 20
 
 
 def test_a_database_with_tables_is_never_overwritten_and_an_empty_or_absent_one_is_fine() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from fabfile.errors import BadInput, Refused
 from fabfile.model.approval import Statement
 from fabfile.planning.approvals import WAITING, Subject, agreement, waiting
-from fabfile.planning.custody import inventory, refusal
+from fabfile.planning.custody import refusal
 from fabfile.planning.windows import Verdict, judge
 from fabfile.ui.clock import local
 from fabfile.verb import one_line
@@ -63,11 +63,9 @@ def foretell(session: Session) -> None:
 
 def _secrets_told(session: Session) -> Refused | None:
     """Say which secrets are due to be changed and which could not be compared; what a deploy is refused with."""
-    settings, sources = session.environment, session.sources if session.environment.secrets else None
-    if sources is None:
+    if not session.environment.secrets:
         return None
-    items = inventory(settings.secrets, sources.changed, settings.custody, datetime.now(UTC).date())
-    if due := [f"{item.name} (since {item.due})" for item in items if item.state == "due"]:
+    if due := [f"{item.name} (since {item.due})" for item in session.ages() if item.state == "due"]:
         session.reporter.say(f"due to be changed: {', '.join(due)}; inv secrets.list")
     compared = session.separation()
     if compared is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +30,7 @@ from fabfile.database.port import Database, Ledger
 from fabfile.errors import BadInput
 from fabfile.model.approval import Statement
 from fabfile.model.paths import Paths
+from fabfile.planning.custody import Item, inventory
 from fabfile.recovery.catalogue import Catalogue
 from fabfile.recovery.integrity import no_identity
 from fabfile.recovery.scope import Scope
@@ -76,6 +78,11 @@ class Backends:
         plain += filter(None, map(os.environ.get, SECRET_BY_NAME))
         self.reporter.hide([*plain, *filter(None, map(password_in, plain))])
         return found
+
+    def ages(self) -> tuple[Item, ...]:
+        """How old each of the application's secrets is today (UTC), and when it is due to be changed."""
+        settings = self.environment
+        return inventory(settings.secrets, self.sources.changed, settings.custody, datetime.now(UTC).date())
 
     def separation(self) -> Comparison | None:
         """How the application's secrets compare with those of the environment that they must differ from."""

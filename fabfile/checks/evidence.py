@@ -9,12 +9,14 @@ from typing import Literal, TypeVar
 
 from fabfile.config.required import Unreadable
 from fabfile.config.schema import Environment
+from fabfile.config.separation import Comparison
 from fabfile.model.database_server import Doorway
 from fabfile.model.finding import Finding, Remedy, unseen
 from fabfile.model.host_facts import HostFacts
 from fabfile.model.observed import HistoryEntry, Observed
 from fabfile.model.recovery_point import RecoveryPoint
 from fabfile.planning.bucket import Finding as BucketFinding
+from fabfile.planning.custody import Item
 
 T = TypeVar("T")
 
@@ -57,7 +59,8 @@ class Schedule:
 class Evidence:
     """An environment by its `name`, `now`, and what was seen. `run` is what is about to happen, None for no run.
 
-    `hosts` and `observed` hold those that were asked. `applied` are the migrations (version and checksum) that the live
+    `hosts` and `observed` hold those that were asked. `custody` is the age of each secret, and how they compare with
+    those of the environment that they must differ from. `applied` are the migrations (version and checksum) that the live
     releases hold and the database has not had; `archiving` is what is wrong with pgBackRest's, None for nothing;
     `in_clear` says that the store is spoken to without TLS.
     """
@@ -69,6 +72,7 @@ class Evidence:
     observed: Mapping[str, Observed | Unseen] = field(default_factory=dict)
     run: Sending | None = None
     unreadable: tuple[Unreadable, ...] = ()
+    custody: tuple[tuple[Item, ...], Comparison | None] | Unseen = NOT_ASKED
     database: Doorway | Unseen = NOT_ASKED
     bucket: tuple[BucketFinding, ...] | Unseen = NOT_ASKED
     in_clear: bool = False

@@ -60,8 +60,8 @@ class Evidence:
     """An environment by its `name`, `now`, and what was seen. `run` is what is about to happen, None for no run.
 
     `hosts` and `observed` hold those that were asked. `custody` is the age of each secret, and how they compare with
-    those of the environment that they must differ from. `applied` are the migrations (version and checksum) that the live
-    releases hold and the database has not had; `archiving` is what is wrong with pgBackRest's, None for nothing;
+    those of the environment that they must differ from. `pending` are the migrations (version and checksum) that the
+    live releases hold and the database has not had; `archiving` is what is wrong with pgBackRest's, None for nothing;
     `in_clear` says that the store is spoken to without TLS.
     """
 

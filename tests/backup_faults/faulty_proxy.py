@@ -16,7 +16,7 @@ S3_ERROR = "<Error><Code>{code}</Code><Message>said the proxy</Message></Error>"
 class Trouble:
     """What happens to the next `times` requests whose `METHOD path?query` matches; `meanwhile` is called first.
 
-    Until it returns every other request waits, so whoever produces what is sent cannot have ended by then.
+    Until it returns every other request waits: who has more to send than travels at once has not ended by then.
     """
 
     pattern: str

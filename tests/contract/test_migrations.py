@@ -81,7 +81,7 @@ def test_the_third_of_five_that_fails_leaves_the_database_at_two(work: Work) -> 
 
 
 def test_a_mistake_is_told_with_its_line(work: Work) -> None:
-    with pytest.raises(DatabaseError, match=r"^001_step\.sql:4: relation \"nowhere\" does not exist$"):
+    with pytest.raises(DatabaseError, match=r"^001_step\.sql:4: relation \"nowhere\" does not exist\n"):
         work.apply(files("-- expand\n-- why\n\nSELECT 1 FROM nowhere;"))
 
 

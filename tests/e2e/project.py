@@ -18,8 +18,8 @@ from typing import Any
 import yaml
 
 from fabfile.lab.lab import Lab
+from tests.checkout import copy_product
 
-ROOT = Path(__file__).parents[2]
 LIMIT = 240
 """Seconds that one command may take before the test gives up on it."""
 
@@ -47,14 +47,9 @@ class Project:
 
     def __init__(self, folder: Path, lab: Lab) -> None:
         self.folder, self.lab = folder, lab
-        for name in ("fabfile", "templates"):
-            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "node_modules"))
-        for name in ("tasks.py", "pyproject.toml"):
-            shutil.copy(ROOT / name, folder / name)
+        copy_product(folder)
         (folder / "hosts").mkdir()
         self.environment = {**os.environ, **lab.environment, "DEPLOYMENT_ENV": "test", "NO_COLOR": "1"}
-        # Each command would compile the whole product anew.
-        self.environment.pop("PYTHONDONTWRITEBYTECODE", None)
         self.always: dict[str, Any] = {}
         self.files: dict[str, str] = {}
         self._builds = 0

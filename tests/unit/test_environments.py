@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -18,8 +17,8 @@ from fabfile.model.script import Script
 from fabfile.remote.local import LocalHost
 from fabfile.session import opened
 from fabfile.ui.reporter import Reporter
+from tests.checkout import copy_product
 
-ROOT = Path(__file__).parents[2]
 BASE = "base: true\napp: shop\nsecrets:\n  KEY: env:SHOP_KEY\nhealth: {timeout: 30s}\n"
 STAGING = "extends: base.yml\nhosts: {s1: {}}\n"
 PRODUCTION = "extends: base.yml\nprotected: true\nhosts: {p1: {}, p2: {}}\nhealth: {timeout: 90s}\n"
@@ -35,9 +34,7 @@ class Checkout:
     @staticmethod
     def of(folder: Path, **files: str) -> Checkout:
         """A copy of the product with these environments."""
-        leave = shutil.ignore_patterns("__pycache__", "node_modules")
-        shutil.copytree(ROOT / "fabfile", folder / "fabfile", ignore=leave)
-        shutil.copy(ROOT / "tasks.py", folder)
+        copy_product(folder)
         (folder / "hosts").mkdir()
         for name, text in files.items():
             (folder / "hosts" / f"{name}.yml").write_text(text)

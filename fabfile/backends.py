@@ -199,7 +199,7 @@ class Backends:
         if source is None:
             return no_identity()
         found = self.reader.read(source, "backup.identity").value
-        self.reporter.hide(line for line in found.get_secret_value().splitlines() if len(line) > 20)
+        self.reporter.hide([found.get_secret_value()])
         return found
 
     @cached_property

@@ -25,6 +25,7 @@ from fabfile.commands.release import end, mark_bad
 from fabfile.config.load import choose, load
 from fabfile.config.nesting import refuse_within_hook
 from fabfile.config.schema import Environment
+from fabfile.config.variables import secret_values
 from fabfile.engine.lease import held
 from fabfile.engine.run import Run
 from fabfile.engine.runner import Aftermath, carry_out, follow_up, take_back
@@ -392,7 +393,9 @@ def opened(env: str | None, reporter: Reporter, read_only: bool = False, project
     run_id = time.strftime("%Y%m%dT%H%M%S-", time.gmtime()) + secrets.token_hex(2)
     holder = f"{getpass.getuser()}@{socket.gethostname()}"
     try:
-        yield Session(name, environment, fleet, reporter, run_id, holder, connect, known_hosts)
+        session = Session(name, environment, fleet, reporter, run_id, holder, connect, known_hosts)
+        session.hide(secret_values(environment, os.environ))  # hooks inherit them, and may print what they inherit
+        yield session
     finally:
         fleet.close()
 

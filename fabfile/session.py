@@ -346,7 +346,7 @@ class Session(Backends):
 
         def forget(step: str, cause: TurnoutError) -> None:
             if is_to_blame(step, cause) and target.plan.kind != "stay":
-                bad = mark_bad(self.paths, target.plan.release, f"{step} failed: {cause.fact}")
+                bad = mark_bad(self.paths, target.plan.release, self.reporter.clean(f"{step} failed: {cause.fact}"))
                 run.on_hosts("mark-bad", dict.fromkeys(hosts, bad))
             run.on_hosts("end", dict.fromkeys(hosts, end(self.paths)))
 

@@ -42,8 +42,8 @@ def variables(environment: Environment) -> tuple[str, ...]:
 
 
 def secret_values(environment: Environment, environ: Mapping[str, str]) -> tuple[str, ...]:
-    """The values of all variables that nobody may see: those that it does not name, and all that the configuration points
-    to but the addresses of stores."""
+    """The values of all variables that nobody may see: of those that no configuration names, and of all that this one
+    points to but for the addresses of its stores."""
     stores = [environment.backup, environment.backup.copy_to] if environment.backup else []
     named = {found.removeprefix("env:") for found in sources(environment) if found.startswith("env:")}
     plain = {(store.endpoint or "").removeprefix("env:") for store in stores if store}

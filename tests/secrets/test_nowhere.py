@@ -16,7 +16,7 @@ from tests.secrets.watch import watching
 
 pytestmark = pytest.mark.lab
 
-TELLS = ["sh", "-c", "env | grep -E '^(SHOP|TURNOUT|AWS)_'; exit $0"]
+TELLS = ["sh", "-c", "env | grep -E '^(SHOP_|TURNOUT_|AWS_|TEAM=)'; exit $0"]
 """A hook of somebody who looks for a mistake: it prints all that it was given."""
 
 

@@ -24,7 +24,8 @@ class Hidden:
 
     def __init__(self, values: Iterable[str] = ()) -> None:
         self._values: frozenset[str] = frozenset()
-        self._pattern: re.Pattern[str] | None = None
+        self._spellings: tuple[str, ...] = ()
+        """The longest first."""
         self._lock = threading.Lock()
         self.add(values)
 
@@ -38,14 +39,14 @@ class Hidden:
         with self._lock:
             self._values |= frozenset(filter(None, values))
             found = {spelling for value in self._values for part in _parts(value) for spelling in _spellings(part)}
-            longest_first = sorted(found, key=len, reverse=True)
-            self._pattern = re.compile("|".join(map(re.escape, longest_first))) if found else None
+            self._spellings = tuple(sorted(found, key=len, reverse=True))
 
     def clean(self, text: str) -> str:
         """The text without them."""
         if text in self._values:
             return HIDDEN
-        return self._pattern.sub(HIDDEN, text) if self._pattern else text
+        found = [spelling for spelling in self._spellings if spelling in text]  # most texts have none
+        return re.sub("|".join(map(re.escape, found)), HIDDEN, text) if found else text
 
     def excerpt(self, text: str) -> str:
         """The beginning of the text on one line, without them: what is cut in half would be hidden no more."""

@@ -14,9 +14,9 @@ from fabfile.config.document import KeyPath, dotted
 from fabfile.config.layers import Layers, read
 from fabfile.config.load import load
 from fabfile.config.spelling import spelled
+from fabfile.model.hidden import HIDDEN
 
 DEFAULT = "default"
-HIDDEN = "[hidden]"
 _SENSITIVE = re.compile(r"pass|pwd|secret|token|key|credential|auth|private|dsn", re.IGNORECASE)
 _IN_URL = re.compile(r"(://)[^/@\s]+@")
 _IN_WORD = re.compile(r"((?:password|passwd|secret|token|api-?key|authorization)[\w-]*\s*[=:]).+", re.IGNORECASE)

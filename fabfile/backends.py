@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from pydantic import SecretStr
 
@@ -25,7 +26,6 @@ from fabfile.config.sources import (
     resolve_endpoint,
     resolve_ping,
 )
-from fabfile.config.variables import SECRET_BY_NAME
 from fabfile.database.port import Database, Ledger
 from fabfile.errors import BadInput
 from fabfile.model.approval import Statement
@@ -64,6 +64,12 @@ class Backends:
         """Where things are on a host."""
         return Paths(self.environment.app)
 
+    def hide(self, values: Iterable[str]) -> None:
+        """Keep these out of all output from now on, with the passwords in those that are URLs."""
+        plain = list(values)
+        passwords = list(filter(None, map(password_in, plain)))
+        self.reporter.hide([*plain, *passwords, *map(unquote, passwords)])
+
     @cached_property
     def reader(self) -> Reader:
         """What reads single values."""
@@ -74,9 +80,7 @@ class Backends:
         """Secrets, read when first needed and hidden from all output from then on."""
         found = resolve_all(self.environment, PROJECT, os.environ)
         values = [*found.application.values(), *([found.database_password] if found.database_password else [])]
-        plain = [value.get_secret_value() for value in values]
-        plain += filter(None, map(os.environ.get, SECRET_BY_NAME))
-        self.reporter.hide([*plain, *filter(None, map(password_in, plain))])
+        self.hide(value.get_secret_value() for value in values)
         return found
 
     def ages(self) -> tuple[Item, ...]:
@@ -94,14 +98,14 @@ class Backends:
     def channels(self) -> tuple[Channel, ...]:
         """Who is told when something goes wrong; read when first needed, and hidden from all output from then on."""
         found = resolve_channels(self.environment, PROJECT, os.environ)
-        self.reporter.hide(channel.url.get_secret_value() for channel in found)
+        self.hide(channel.url.get_secret_value() for channel in found)
         return found
 
     @cached_property
     def ping(self) -> SecretStr | None:
         """The dead man's switch of scheduled backups; read and hidden likewise."""
         found = resolve_ping(self.environment, PROJECT, os.environ)
-        self.reporter.hide([found.get_secret_value()] if found else [])
+        self.hide([found.get_secret_value()] if found else [])
         return found
 
     @cached_property
@@ -109,7 +113,7 @@ class Backends:
         """What smoke tests are filled with; read and hidden likewise."""
         wanted = self.environment.smoke.secrets
         found = {name: self.reader.read(source, f"smoke.secrets.{name}").value for name, source in wanted.items()}
-        self.reporter.hide(value.get_secret_value() for value in found.values())
+        self.hide(value.get_secret_value() for value in found.values())
         return found
 
     @cached_property
@@ -199,7 +203,7 @@ class Backends:
         if source is None:
             return no_identity()
         found = self.reader.read(source, "backup.identity").value
-        self.reporter.hide(line for line in found.get_secret_value().splitlines() if len(line) > 20)
+        self.hide([found.get_secret_value()])
         return found
 
     @cached_property
@@ -212,7 +216,7 @@ class Backends:
         if settings is None:
             raise BadInput(f"hosts/{self.name}.yml has no database section", "hosts/example.yml shows one")
         password = self.reader.read(settings.password, "database.password").value
-        self.reporter.hide([password.get_secret_value()])
+        self.hide([password.get_secret_value()])
         return Postgres(settings, password, self.fleet[settings.via])
 
     @cached_property

@@ -10,7 +10,7 @@ from fabfile.verb import ENV, JSON, verb
 
 if TYPE_CHECKING:
     from fabfile.artifact.archive import Release
-    from fabfile.config.schema import Environment
+    from fabfile.backends import Backends
 
 
 @verb(
@@ -37,13 +37,17 @@ def build(
     from fabfile.artifact.archive import open_release
     from fabfile.artifact.build import build as make
     from fabfile.artifact.signature import sign_release, signing_with
-    from fabfile.backends import PROJECT
+    from fabfile.backends import PROJECT, Backends
     from fabfile.config.approvals import signing_key
     from fabfile.config.load import choose, load
+    from fabfile.config.variables import secret_values
+    from fabfile.remote.fleet import Fleet
 
     name = choose(env, PROJECT, os.environ)
     environment = load(name, PROJECT)
     settings, kept = environment.build, environment.artifacts
+    backends = Backends(name, environment, Fleet({}), reporter)
+    backends.hide(secret_values(environment, os.environ))  # commands inherit them, and a failed one's output is told
     if push and environment.backup is None:
         raise BadInput(
             f"hosts/{name}.yml has no backup section, and --push stores releases in its bucket",
@@ -57,7 +61,7 @@ def build(
     if key:
         release = sign_release(release, key)
     if push or kept.push:
-        _store(name, environment, release, reporter)
+        _store(backends, release)
     facts = {
         "id": manifest.id,
         "path": str(release.path),
@@ -69,9 +73,6 @@ def build(
     reporter.answer(f"{manifest.id}  {release.path}  {manifest.size / 1e6:.1f} MB  {len(manifest.files)} files", facts)
 
 
-def _store(name: str, environment: Environment, release: Release, reporter: Reporter) -> None:
-    from fabfile.backends import Backends
-    from fabfile.remote.fleet import Fleet
-
-    new = Backends(name, environment, Fleet({}), reporter).shelf.push(release)
-    reporter.say(f"stored in the bucket of {name}" if new else f"the bucket of {name} has it already")
+def _store(backends: Backends, release: Release) -> None:
+    new, name = backends.shelf.push(release), backends.name
+    backends.reporter.say(f"stored in the bucket of {name}" if new else f"the bucket of {name} has it already")

@@ -25,6 +25,7 @@ from fabfile.commands.release import end, mark_bad
 from fabfile.config.load import choose, load
 from fabfile.config.nesting import refuse_within_hook
 from fabfile.config.schema import Environment
+from fabfile.config.variables import secret_values
 from fabfile.engine.lease import held
 from fabfile.engine.run import Run
 from fabfile.engine.runner import Aftermath, carry_out, follow_up, take_back
@@ -217,18 +218,32 @@ class Session(Backends):
         return replace(target, run=found.run, holder=found.holder, began=found.began, secrets=secrets)
 
     def release_of(self, plan: Plan, folder: Path) -> Release:
-        """The release of a plan: from dist/, from a host that keeps it, from the bucket or the backups of a restore."""
-        with suppress(BadInput):
-            return self.local_release(plan.release)
+        """The very archive of a plan: from dist/, from a host that keeps it, from the bucket or a restore's backups.
+
+        Raises BadInput where it is nowhere: one of the same name that was built again is another one.
+        """
         hosts = [self.fleet[app.host] for app in plan.apps]
-        try:
-            return fetch_kept(hosts, self.paths, plan.release, folder, whole=True)
-        except BadInput:
-            if plan.restore is not None:
-                return self.stored_release(plan.release, folder)
-            if self.environment.backup is None:
-                raise
-            return self.open_release(plan.release, folder)
+        places: list[Callable[[], Release]] = [
+            lambda: self.local_release(plan.release),
+            lambda: fetch_kept(hosts, self.paths, plan.release, folder, whole=True),
+        ]
+        if plan.restore is not None:
+            places.append(lambda: self.stored_release(plan.release, folder))
+        elif self.environment.backup:
+            places.append(lambda: self.accepted(self.shelf.fetch(plan.release, folder)))
+        reasons = []
+        for place in places:
+            try:
+                found = place()
+            except BadInput as error:
+                reasons.append(error.fact)
+                continue
+            if plan.digest in ("", found.manifest.digest):
+                return found
+            reasons.append(f"{found.path.name} has SHA-256 {found.manifest.digest}, the run began with {plan.digest}")
+        raise BadInput(
+            f"the archive of {plan.release} is nowhere to be had", "take the run back: inv deploy.abort", reasons
+        )
 
     def stored_release(self, identity: str, folder: Path) -> Release:
         """A release that is kept with backups, in `folder`. Raises BadInput where none has it."""
@@ -242,6 +257,8 @@ class Session(Backends):
     def _target(
         self, plan: Plan, observed: Mapping[str, Observed], configuration: str, release: Release | None
     ) -> Target:
+        if release:
+            plan = replace(plan, digest=release.manifest.digest)
         return Target(
             run=self.run_id,
             name=self.name,
@@ -282,7 +299,7 @@ class Session(Backends):
         watch is behind it by then, and nothing is taken back any more."""
         if not ended_everywhere(target.plan, self.environment.run_hosts):
             return []
-        return [verified(lambda: self.verified, target, lambda: self._digest(target))]
+        return [verified(lambda: self.verified, target, lambda: self.kept_digest(target.plan.release))]
 
     def make_up(self, target: Target) -> None:
         """Note what an earlier deploy of what is live has earned but could not, its store being out of reach, say."""
@@ -301,9 +318,6 @@ class Session(Backends):
         """The same of each host that keeps a release of this name."""
         found = self.fleet.each(self.environment.app_hosts, lambda host: digest_kept(host, self.paths, identity))
         return {name: digest for name, digest in found.items() if digest}
-
-    def _digest(self, target: Target) -> str:
-        return target.manifest.digest if target.manifest else self.kept_digest(target.plan.release)
 
     def hooks(self, point: Point, target: Target) -> list[Step]:
         """The team's own commands at this point of a run."""
@@ -345,7 +359,7 @@ class Session(Backends):
 
         def forget(step: str, cause: TurnoutError) -> None:
             if is_to_blame(step, cause) and target.plan.kind != "stay":
-                bad = mark_bad(self.paths, target.plan.release, f"{step} failed: {cause.fact}")
+                bad = mark_bad(self.paths, target.plan.release, self.reporter.clean(f"{step} failed: {cause.fact}"))
                 run.on_hosts("mark-bad", dict.fromkeys(hosts, bad))
             run.on_hosts("end", dict.fromkeys(hosts, end(self.paths)))
 
@@ -392,7 +406,9 @@ def opened(env: str | None, reporter: Reporter, read_only: bool = False, project
     run_id = time.strftime("%Y%m%dT%H%M%S-", time.gmtime()) + secrets.token_hex(2)
     holder = f"{getpass.getuser()}@{socket.gethostname()}"
     try:
-        yield Session(name, environment, fleet, reporter, run_id, holder, connect, known_hosts)
+        session = Session(name, environment, fleet, reporter, run_id, holder, connect, known_hosts)
+        session.hide(secret_values(environment, os.environ))  # hooks inherit them, and may print what they inherit
+        yield session
     finally:
         fleet.close()
 

@@ -106,7 +106,7 @@ def _verify(session: Session, point: RecoveryPoint, drill: bool) -> RecoveryPoin
         outcome="failed" if found.problems else "passed",
         by=session.holder,
         seconds=round(time.monotonic() - began, 3),
-        problems=tuple(found.problems),
+        problems=tuple(map(session.reporter.clean, found.problems)),  # an application's log may be among them
         drill=held,
     )
     for problem in found.problems:

@@ -14,12 +14,16 @@ from fabfile.config.document import KeyPath, dotted
 from fabfile.config.layers import Layers, read
 from fabfile.config.load import load
 from fabfile.config.spelling import spelled
+from fabfile.model.hidden import HIDDEN
 
 DEFAULT = "default"
-HIDDEN = "[hidden]"
-_SENSITIVE = re.compile(r"pass|pwd|secret|token|key|credential|auth|private|dsn", re.IGNORECASE)
+_SENSITIVE = re.compile(r"pass|pwd|secret|token|key|credential|auth|private|dsn|cookie", re.IGNORECASE)
 _IN_URL = re.compile(r"(://)[^/@\s]+@")
-_IN_WORD = re.compile(r"((?:password|passwd|secret|token|api-?key|authorization)[\w-]*\s*[=:]).+", re.IGNORECASE)
+_IN_WORD = re.compile(
+    r"((?:password|passwd|secret|token|api-?key|authorization)[\w-]*\s*[=:]|cookie:\s).+", re.IGNORECASE
+)
+_FLAG = re.compile(r"-+[\w-]*(?:password|passwd|secret|token|api-?key)", re.IGNORECASE)
+"""What goes before a secret in a command."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +116,8 @@ def _origin(path: KeyPath, layers: Layers) -> str:
 
 def _redacted(value: object, path: KeyPath) -> object:
     if isinstance(value, list):
-        return [_redacted(entry, path) for entry in value]
+        flagged = [isinstance(before, str) and bool(_FLAG.fullmatch(before)) for before in ("", *value)]
+        return [HIDDEN if now else _redacted(entry, path) for entry, now in zip(value, flagged, strict=False)]
     if not isinstance(value, str):
         return value
     in_request = path[0] == "smoke" and not {"headers", "body"}.isdisjoint(path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import get_args
 
 from pydantic import BaseModel
@@ -39,6 +39,15 @@ def variables(environment: Environment) -> tuple[str, ...]:
         environment = environment.model_copy(update={"database": database})
     named = {found.removeprefix("env:") for found in sources(environment) if found.startswith("env:")}
     return tuple(sorted(named | ({IDENTITY} if environment.vault else set())))
+
+
+def secret_values(environment: Environment, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The values of all variables that nobody may see: of those that no configuration names, and of all that this one
+    points to but for the addresses of its stores."""
+    stores = [environment.backup, environment.backup.copy_to] if environment.backup else []
+    named = {found.removeprefix("env:") for found in sources(environment) if found.startswith("env:")}
+    plain = {(store.endpoint or "").removeprefix("env:") for store in stores if store}
+    return tuple(filter(None, map(environ.get, (*SECRET_BY_NAME, *sorted(named - plain)))))
 
 
 def sources(section: BaseModel) -> Iterator[str]:

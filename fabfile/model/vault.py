@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 
 from pydantic import SecretStr
 
@@ -44,7 +45,7 @@ class Vault:
             if found["format"] != FORMAT:
                 raise ValueError("it was made by a newer version")
             entries = {
-                str(name): Entry(SecretStr(str(one["value"])), str(one["changed"]))
+                str(name): Entry(SecretStr(str(one["value"])), _day(one["changed"]))
                 for name, one in found["secrets"].items()
             }
             return Vault(entries, tuple(str(key) for key in found["recipients"]))
@@ -65,6 +66,13 @@ class Vault:
     def lines(self) -> str:
         """NAME=value, one on each line: what people edit."""
         return "".join(f"{name}={entry.value.get_secret_value()}\n" for name, entry in sorted(self.entries.items()))
+
+
+def _day(text: str) -> str:
+    try:
+        return str(date.fromisoformat(text))
+    except ValueError:
+        raise ValueError("a date in it is none") from None
 
 
 def parse_lines(text: str) -> dict[str, SecretStr]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from fabfile.errors import Refused
 from fabfile.model.observed import HistoryEntry, Observed
+from fabfile.model.paths import Paths
 from fabfile.model.plan import Plan
 from fabfile.model.verified import Verified
 from fabfile.planning.unfinished import refuse_if_unfinished
@@ -76,7 +77,8 @@ def refuse_other_archives(verified: Verified, found: Mapping[str, str]) -> None:
         raise Refused(
             f"{verified.release} was built again: {' and '.join(others)} has other bytes than those that "
             f"{verified.environment} verified",
-            f"remove what was not verified, or deploy it to {verified.environment} first",
+            f"remove what was not verified: rm dist/{verified.release}.*; "
+            f"on a host: rm {Paths(verified.app).releases}/{verified.release}.*",
             [
                 f"{verified.digest}: verified in {verified.environment} at {verified.at} by {verified.by}",
                 *(f"{digest}: {place}" for place, digest in others.items()),

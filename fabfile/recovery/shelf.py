@@ -49,8 +49,8 @@ class Shelf:
         known = self._catalogue.release(manifest.id)
         if known:
             _refuse_another(manifest, known.sha256)
-            if release.signature is None:
-                return False
+            if release.signature is None and self._described(manifest.id):
+                return False  # it has a manifest, and perhaps a signature
         self._store.put(self._catalogue.release_key(manifest.id, PUSHED), _document(release))
         about = {"commit": manifest.commit or "", "built_at": manifest.built_at, "signed": bool(release.signature)}
         if known:

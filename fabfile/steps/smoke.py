@@ -96,7 +96,7 @@ def examine(means: Means, moment: Moment, places: Sequence[Place]) -> list[Tried
     try:
         tried = carry_out(lanes, smoke.timeout, means.fleet)
     finally:
-        means.hide(hidden.spellings)
+        means.hide(hidden.values)
     return [replace(one, why=hidden.clean(one.why)) for one in tried]
 
 

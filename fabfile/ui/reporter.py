@@ -6,10 +6,8 @@ import contextlib
 import json
 import sys
 import time
-from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TextIO
-from urllib.parse import quote
 
 from fabfile.engine.events import (
     Counted,
@@ -23,10 +21,8 @@ from fabfile.engine.events import (
     UndoStarted,
 )
 from fabfile.errors import TurnoutError
+from fabfile.model.hidden import SHORTEST, Hidden
 
-HIDDEN = "[hidden]"
-SHORTEST = 4
-"""Values of fewer characters are not hidden: they are in everything."""
 DEAF = (OSError, ValueError, RuntimeError)
 """What a closed terminal, a broken pipe or a full disk raise; that nobody listens must never stop an undo."""
 
@@ -37,15 +33,14 @@ class Reporter:
     def __init__(self, as_json: bool = False, out: TextIO | None = None, err: TextIO | None = None) -> None:
         self.as_json = as_json
         self._out, self._err = out or sys.stdout, err or sys.stderr
-        self._secrets: list[str] = []
+        self._hidden = Hidden()
         self._begun = time.monotonic()
         self._status: Any = None
         self.exit_code = 0
 
     def hide(self, secrets: Iterable[str]) -> None:
-        """Never let these values through, whoever prints them, as they are or as JSON, URLs or base64 have them."""
-        found = {form for text in secrets if len(text) >= SHORTEST for form in _forms(text)}
-        self._secrets = sorted({*self._secrets, *found}, key=len, reverse=True)
+        """Never let these values through, whoever prints them and however they are spelled; see `Hidden`."""
+        self._hidden.add(text for text in secrets if len(text) >= SHORTEST)
 
     def emit(self, event: Event) -> None:
         """Show one event."""
@@ -137,9 +132,7 @@ class Reporter:
 
     def clean(self, text: str) -> str:
         """The text without what is hidden."""
-        for secret in self._secrets:
-            text = text.replace(secret, HIDDEN)
-        return text
+        return self._hidden.clean(text)
 
     def _write_json(self, document: object) -> None:
         """Cleaned value by value: a secret may look different, or break the document, once it is JSON."""
@@ -159,9 +152,3 @@ class Reporter:
     def _write(self, stream: TextIO, text: str, clean: bool = True) -> None:
         with contextlib.suppress(*DEAF):
             print(self.clean(text) if clean else text, file=stream, flush=True)
-
-
-def _forms(text: str) -> set[str]:
-    data = text.encode(errors="surrogateescape")
-    escaped = {json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
-    return {text, quote(data), quote(data, safe=""), b64encode(data).decode(), *escaped}

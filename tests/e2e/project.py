@@ -52,6 +52,8 @@ class Project:
         self.environment = {**os.environ, **lab.environment, "DEPLOYMENT_ENV": "test", "NO_COLOR": "1"}
         self.always: dict[str, Any] = {}
         self.files: dict[str, str] = {}
+        self.printed: list[str] = []
+        """What all commands have printed so far."""
         self._builds = 0
         self._sound: set[str] = set()
         self.configure()
@@ -95,27 +97,28 @@ class Project:
         found = {_answering(self.lab.address(host)) for host in self.lab.hosts}
         return found.pop() if len(found) == 1 and found <= self._sound else None
 
-    def inv(self, *words: str, expect: int = 0) -> Done:
-        """Run one command to its end; its exit code must be the expected one."""
-        process = self.start(*words)
+    def inv(self, *words: str, expect: int = 0, given: str | None = None) -> Done:
+        """Run one command to its end, with `given` on its standard input; its exit code must be the expected one."""
+        process = self.start(*words, stdin=subprocess.DEVNULL if given is None else subprocess.PIPE)
         try:
-            out, err = process.communicate(timeout=LIMIT)
+            out, err = process.communicate(given, timeout=LIMIT)
         except subprocess.TimeoutExpired:
             process.kill()
             out, err = process.communicate()
             raise AssertionError(f"inv {' '.join(words)} hangs:\n{out}\n{err}") from None
         done = Done(process.returncode, out, err)
+        self.printed.append(done.text)
         assert done.code == expect, f"inv {' '.join(words)}: exit {done.code}, not {expect}:\n{done.text}"
         assert "Traceback" not in done.text, done.text
         return done
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
+    def start(self, *words: str, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[str]:
         """Start one command, in a process group of its own so that a signal can be sent to it alone."""
         return subprocess.Popen(
             [sys.executable, "-m", "invoke", *words],
             cwd=self.folder,
             env=self.environment,
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from tests.e2e.project import Done, Project
+from tests.e2e.shelf import killed_at
 
 pytestmark = pytest.mark.lab
 
@@ -178,6 +179,20 @@ def test_an_archive_that_was_built_again_is_refused_and_told_which_is_which(
     (dist / f"{verified}.tar.zst").unlink()
     desk.promote("--yes")
     assert desk.digest_on_host("production", verified) == digest
+
+
+def test_a_promotion_that_died_is_finished_with_the_bytes_that_it_began_with(
+    desk: Desk, verified: str, dist: Path
+) -> None:
+    digest = desk.digest_on_host("staging", verified)
+    killed_at(desk.project, "start", "promote", "--from=staging", "--env=production", "--yes")
+    other = rebuild(dist, verified)
+    desk.project.inv("deploy.resume", "--env=production", "--yes")
+    assert desk.serves("production") == verified
+    assert desk.digest_on_host("production", verified) == digest
+    assert desk.history("production")[-1]["promoted_from"] == "staging"
+    listed = {one["digest"]: one for one in desk.project.inv("artifacts", "--env=production", "--json").document}
+    assert listed[other]["verified"] is None
 
 
 def test_production_takes_only_what_its_builders_have_signed(desk: Desk, verified: str, tmp_path: Path) -> None:

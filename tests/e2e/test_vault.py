@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 
 import pyrage
 import pytest
 import yaml
 
-from tests.e2e.project import LIMIT, Project
+from tests.e2e.project import Project
 from tests.e2e.unchanged import unchanged
 
 pytestmark = pytest.mark.lab
@@ -48,15 +46,11 @@ def kept(project: Project, plain: str) -> Iterator[Project]:
 
 def put(project: Project, value: str) -> None:
     """What somebody types at `inv secrets.set`."""
-    words = [sys.executable, "-m", "invoke", "secrets.set", "SESSION_KEY"]
-    done = subprocess.run(
-        words, cwd=project.folder, env=project.environment, input=value, capture_output=True, text=True, timeout=LIMIT
-    )
-    assert done.returncode == 0, done.stderr
+    project.inv("secrets.set", "SESSION_KEY", given=value)
 
 
 def delivered(project: Project, host: str = "h1") -> str:
-    """What the live process was given to read."""
+    """What the live process was given to read, without its last line break."""
     slot = project.live()[host][0]
     return project.lab.execute(host, "cat", f"/var/app/small/slots/{slot}/.turnout/env")
 
@@ -72,7 +66,7 @@ def test_a_secret_of_the_vault_is_deployed_and_one_that_staging_has_is_refused(k
     assert "hunter2" not in planned.text + refused.text
     put(kept, "hunter2-of-its-own")
     kept.inv("deploy", f"--release={plain}")
-    assert delivered(kept) == "SESSION_KEY=hunter2-of-its-own\n"
+    assert delivered(kept) == "SESSION_KEY=hunter2-of-its-own"
 
 
 def test_a_changed_secret_is_deployed_and_a_rollback_takes_the_former_and_to_the_present(
@@ -83,10 +77,10 @@ def test_a_changed_secret_is_deployed_and_a_rollback_takes_the_former_and_to_the
     put(kept, "hunter2-two")
     second = kept.build("2.0.0")
     kept.inv("deploy", f"--release={second}")
-    assert delivered(kept) == "SESSION_KEY=hunter2-two\n"
+    assert delivered(kept) == "SESSION_KEY=hunter2-two"
     del kept.environment["TURNOUT_IDENTITY"]  # whoever goes back need not be one who may read the vault
     kept.inv("rollback")
-    assert delivered(kept) == "SESSION_KEY=hunter2-one\n"
+    assert delivered(kept) == "SESSION_KEY=hunter2-one"
 
 
 def test_going_back_to_a_release_takes_the_secrets_of_now(kept: Project, plain: str) -> None:
@@ -96,4 +90,4 @@ def test_going_back_to_a_release_takes_the_secrets_of_now(kept: Project, plain: 
     kept.inv("deploy", f"--release={second}")
     put(kept, "hunter2-three")
     kept.inv("rollback", f"--to={plain}")
-    assert delivered(kept) == "SESSION_KEY=hunter2-three\n"
+    assert delivered(kept) == "SESSION_KEY=hunter2-three"

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from fabfile.lab.lab import Lab
 from tests.aws_server import keeping
-from tests.e2e.project import LIMIT, Done, Project, on_bare_hosts
+from tests.e2e.project import Done, Project, on_bare_hosts
 from tests.secrets import search
 from tests.secrets.planted import Planted, plant
 from tests.secrets.watch import watching
@@ -28,23 +26,11 @@ class Stage:
     planted: Planted
     began: float
     temporary: Path
-    printed: list[str] = field(default_factory=list)
+    printed: list[str]
 
     def inv(self, *words: str, expect: int = 0, given: str | None = None) -> Done:
-        """One command, whose output is kept for the search; with `given` on its standard input."""
-        if given is None:
-            done = self.project.inv(*words, expect=expect)
-        else:
-            command, project = [sys.executable, "-m", "invoke", *words], self.project
-            found = subprocess.run(
-                command, cwd=project.folder, env=project.environment, input=given, capture_output=True, text=True,
-                timeout=LIMIT,
-            )  # fmt: skip
-            done = Done(found.returncode, found.stdout, found.stderr)
-            assert done.code == expect, done.text
-        self.printed.append(done.text)
-        assert "Traceback" not in done.text, done.text
-        return done
+        """One command; with `given` on its standard input."""
+        return self.project.inv(*words, expect=expect, given=given)
 
     @contextmanager
     def searched(self, request: pytest.FixtureRequest) -> Iterator[None]:
@@ -89,4 +75,4 @@ def stage(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]
     (folder / "project").mkdir()
     with keeping() as kept, on_bare_hosts(folder / "project", lab) as project:
         project.environment |= {"TMPDIR": str(temporary), "HOME": str(folder / "home")}
-        yield Stage(project, plant(project, kept), began, temporary)
+        yield Stage(project, plant(project, kept), began, temporary, project.printed)

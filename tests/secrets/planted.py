@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import random
 import secrets
+import string
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pyrage
+import zstandard
 from pydantic import SecretStr
 
 from fabfile.config.custody import VaultSettings
@@ -54,13 +57,19 @@ class Planted:
 
 
 def forms(value: str) -> set[bytes]:
-    """A value as it is, in JSON, in URLs, and in base64 at any place of a longer text."""
+    """A value as it is, in JSON, in URLs, as Python shows it, and in base64 at any place of a longer text."""
     data = value.encode()
-    found = {data, json.dumps(value)[1:-1].encode(), quote(value).encode(), quote(value, safe="").encode()}
+    found = {data, quote(value).encode(), quote(value, safe="").encode()}
+    found |= {text[1:-1].encode() for text in (json.dumps(value), repr(value))}
     for offset, first in enumerate((0, 2, 3)):  # the first and last characters also depend on what stands beside
         text = base64.b64encode(bytes(offset) + data)
         found.add(text[first : 8 * (offset + len(data)) // 6])
     return found
+
+
+def compressed(data: bytes) -> bytes:
+    """Zstandard in which nobody reads the data as it is: beside so much else, all of it is coded by its frequency."""
+    return zstandard.compress(bytes(random.Random(1).choices(string.ascii_letters.encode(), k=5000)) + data)
 
 
 def plant(project: Project, kept: Kept) -> Planted:

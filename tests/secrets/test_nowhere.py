@@ -5,17 +5,18 @@ from __future__ import annotations
 import subprocess
 import time
 from dataclasses import replace
+from urllib.parse import quote
 
 import pytest
 
 from tests.secrets import search
 from tests.secrets.conftest import Stage
-from tests.secrets.planted import Planted, made_up
+from tests.secrets.planted import Planted, compressed, made_up
 from tests.secrets.watch import watching
 
 pytestmark = pytest.mark.lab
 
-TELLS = ["sh", "-c", "env | grep -E '^(SHOP|TURNOUT|AWS)_'; exit $0"]
+TELLS = ["sh", "-c", "env | grep -E '^(SHOP_|TURNOUT_|AWS_|TEAM=)'; exit $0"]
 """A hook of somebody who looks for a mistake: it prints all that it was given."""
 
 
@@ -27,7 +28,13 @@ def test_a_copy_that_lies_about_is_found(stage: Stage) -> None:
     lab.execute("h2", "bash", "-c", 'logger -- "$(cat)"', text=value)
     (project.folder / "copy").write_text(f"export KEY={value}")
     store = search.client(project.environment)
-    store.put_object(Bucket="backups", Key="copy", Body=value.encode())
+    objects = {
+        "copy": (value.encode(), {}),
+        "copied": (compressed(value.encode()), {}),
+        "of": (b"", {"of": quote(value)}),
+    }
+    for key, (body, about) in objects.items():
+        store.put_object(Bucket="backups", Key=key, Body=body, Metadata=about)
     try:
         with watching(stage.temporary) as watch:
             (stage.temporary / "passing").write_text(value)
@@ -37,7 +44,8 @@ def test_a_copy_that_lies_about_is_found(stage: Stage) -> None:
             lab.execute("h1", "bash", "-c", 'KEY="$(cat)" sleep 0.5; :', text=value)
         found = "\n".join([*decoy.found(), *decoy.shown(watch.seen)])
     finally:
-        store.delete_object(Bucket="backups", Key="copy")
+        for key in objects:
+            store.delete_object(Bucket="backups", Key=key)
         (project.folder / "copy").unlink()
         lab.execute("h1", "rm", "-f", "/tmp/copy", "/tmp/copied.zst")
     places = (
@@ -47,6 +55,8 @@ def test_a_copy_that_lies_about_is_found(stage: Stage) -> None:
         "DECOY in output",
         f"DECOY in {project.folder}/copy",
         "DECOY in s3:copy",
+        "DECOY in s3:copied",
+        "DECOY in s3:of",
         "DECOY in the temporary file passing",
         "DECOY in the arguments of sh",
         "DECOY in the environment of sleep",
@@ -108,6 +118,19 @@ def test_backups_and_restores_hold_none(stage: Stage, request: pytest.FixtureReq
         stage.inv("rollback", f"--backup={number}", "--yes")
         stage.inv("backup.list", "--json")
     assert stage.delivered("h1") == stage.planted.delivered
+
+
+def test_what_an_application_tells_in_a_drill_is_neither_repeated_nor_noted(
+    stage: Stage, request: pytest.FixtureRequest
+) -> None:
+    """What it prints when it dies is evidence, which is shown and kept with the backup in the bucket."""
+    release = stage.project.build("3.0.0", shouts="scratch")
+    with stage.searched(request):
+        stage.inv("deploy", f"--release={release}")
+        stage.inv("backup")
+        failed = stage.inv("backup.verify", "--drill", expect=9)
+        stage.inv("backup.list", "--json")
+    assert "log: ENV_KEY=[hidden]" in failed.err
 
 
 def test_no_log_of_a_defect_was_left(stage: Stage) -> None:

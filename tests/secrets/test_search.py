@@ -10,12 +10,11 @@ import time
 from pathlib import Path
 from urllib.parse import quote
 
-import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.secrets import search
-from tests.secrets.planted import Planted, made_up
+from tests.secrets.planted import Planted, compressed, made_up
 from tests.secrets.watch import watching
 
 VALUES = st.text(st.characters(codec="utf-8", exclude_characters="\n\r\0"), min_size=12, max_size=60)
@@ -30,8 +29,10 @@ def test_a_value_is_found_in_whatever_form_and_anywhere_in_base64(value: str, be
         "url": f"https://h/?a={quote(value, safe='')}&b".encode(),
         "path": f"https://h/{quote(value)}/b".encode(),
         "base64": base64.b64encode(before + data + after),
-        "compressed": zstandard.compress(before + data + after),
+        "python": repr(value).encode(),
+        "compressed": compressed(before + data + after),
     }
+    assert data not in written["compressed"]
     forms = Planted({"A": value}, {}).forms()
     assert {name for name, text in written.items() if search.in_bytes(text, forms) != {"A"}} == set()
 
@@ -52,6 +53,20 @@ def test_processes_and_passing_files_are_seen_while_they_are_there(tmp_path: Pat
     forms = Planted({"A": value}, {}).forms()
     found = {where.split()[1] for data, where in watch.seen.items() if search.in_bytes(data, forms)}
     assert found == {"arguments", "temporary"}
+
+
+def test_folders_that_come_and_go_do_not_end_the_watch(tmp_path: Path) -> None:
+    """A watch that died would find nothing more, as if there were nothing."""
+    value = made_up()
+    with watching(tmp_path) as watch:
+        for number in range(300):
+            inner = tmp_path / str(number) / "inner"
+            inner.mkdir(parents=True)
+            inner.rmdir()
+            inner.parent.rmdir()
+        (tmp_path / "passing").write_text(value)
+        time.sleep(0.3)
+    assert any(search.in_bytes(data, Planted({"A": value}, {}).forms()) for data in watch.seen)
 
 
 def test_only_the_file_of_a_slot_may_hold_them() -> None:

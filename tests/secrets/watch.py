@@ -4,6 +4,8 @@ their environments; and the files that come and go in the operator's temporary f
 from __future__ import annotations
 
 import contextlib
+import os
+import stat
 import threading
 import time
 from collections.abc import Iterator
@@ -28,12 +30,17 @@ class Watch:
         self._files: set[tuple[str, int]] = set()
         self._here = Path("/proc/self/ns/pid").readlink()
         self._over = threading.Event()
+        self.lost: BaseException | None = None
+        """What ended it before its time."""
 
     def run(self) -> None:
-        while not self._over.is_set():
-            self._look()
-            self.looks += 1
-            time.sleep(PAUSE)
+        try:
+            while not self._over.is_set():
+                self._look()
+                self.looks += 1
+                time.sleep(PAUSE)
+        except BaseException as error:
+            self.lost = error
 
     def stop(self) -> None:
         self._over.set()
@@ -42,13 +49,17 @@ class Watch:
         for pid in filter(str.isdigit, (path.name for path in Path("/proc").iterdir())):
             with contextlib.suppress(OSError):  # it has ended meanwhile
                 self._look_at(pid)
-        for path in self._temporary.rglob("*"):
-            with contextlib.suppress(OSError):
-                about = path.stat()
-                key = (str(path), about.st_mtime_ns)
-                if path.is_file() and key not in self._files and about.st_size <= LARGEST:
-                    self._files.add(key)
-                    self.seen.setdefault(path.read_bytes(), f"the temporary file {path.name}")
+        for folder, _, names in os.walk(self._temporary):  # passes over folders that go while it looks
+            for path in (Path(folder, name) for name in names):
+                with contextlib.suppress(OSError):
+                    self._look_into(path)
+
+    def _look_into(self, path: Path) -> None:
+        about = path.stat()
+        key = (str(path), about.st_mtime_ns)
+        if stat.S_ISREG(about.st_mode) and key not in self._files and about.st_size <= LARGEST:
+            self._files.add(key)
+            self.seen.setdefault(path.read_bytes(), f"the temporary file {path.name}")
 
     def _look_at(self, pid: str) -> None:
         arguments = Path(f"/proc/{pid}/cmdline").read_bytes()
@@ -73,3 +84,5 @@ def watching(temporary: Path) -> Iterator[Watch]:
     finally:
         watch.stop()
         thread.join()
+    if watch.lost:
+        raise watch.lost

@@ -281,15 +281,3 @@ def test_a_deploy_with_another_environments_secret_is_refused_and_a_plan_says_so
     assert "hunter2" not in err.getvalue() + str(no.value)
     monkeypatch.setenv("DATABASE_URL", "postgres://u:hunter3@h/d")
     assert admitted(told, target(told), "") == target(told)
-
-
-def test_what_gives_access_is_hidden_as_the_secrets_themselves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    given = {"KEY": "hunter2-key", "AWS_SECRET_ACCESS_KEY": "hunter2-aws", "TURNOUT_IDENTITY": "hunter2-identity"}
-    for name, value in given.items():
-        monkeypatch.setenv(name, value)
-    err = io.StringIO()
-    found = replace(session(tmp_path, secrets={"KEY": "env:KEY"}), reporter=Reporter(err=err))
-    assert found.sources.application["KEY"].get_secret_value() == "hunter2-key"
-    for value in given.values():
-        found.reporter.say(f"a library says {value}")
-    assert "hunter2" not in err.getvalue()

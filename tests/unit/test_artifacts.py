@@ -84,6 +84,13 @@ def test_a_build_runs_the_projects_checks_first_and_says_which_failed(checkout: 
     assert len(list((checkout.folder / "dist").glob("*.tar.zst"))) == 1
 
 
+def test_a_failed_build_repeats_no_secret_that_its_commands_inherit(checkout: Checkout) -> None:
+    configure(checkout, build={"commands": [["sh", "-c", "env >&2; exit 1"]]}, notify=["env:SHOP_KEY", "env:LIVE_KEY"])
+    said = build(checkout, expect=1)
+    assert "SHOP_KEY=[hidden]" in said
+    assert "LIVE_KEY=[hidden]" in said
+
+
 def test_a_build_signs_where_the_environment_asks_for_signatures(checkout: Checkout) -> None:
     keys = Keys(checkout.folder / "hosts")
     key = keys.person("ci", 'namespaces="turnout"')

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from fabfile.errors import BadInput
 from fabfile.model.script import Script
 from fabfile.remote.local import LocalHost
 from fabfile.session import opened
@@ -104,6 +105,27 @@ def test_windows_tells_whether_a_deploy_may_begin(checkout: Checkout) -> None:
     done = checkout.inv("windows", "--env=staging")
     assert done.stdout == "deploys may begin at any time\n"
     assert "staging takes deploys" in done.stderr
+
+
+def test_what_variables_hold_is_hidden_from_the_beginning_even_where_the_vault_cannot_be_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hooks inherit all variables, and somebody who looks for a mistake prints them."""
+    (tmp_path / "hosts").mkdir()
+    (tmp_path / "hosts" / "here.yml").write_text(
+        "app: shop\nhosts: {here: {local: true}}\nnotify: [env:TEAM]\nsecrets: {KEY: env:KEY, OTHER: age:OTHER}\n"
+        "vault: {file: v.age, recipients: [age10gwjpek2juqsy3avfguvev8dd8y72fernqxnxjuwn2wgtw4rd9msymtedj]}\n"
+    )
+    given = {"KEY": "hunter2-key", "AWS_SECRET_ACCESS_KEY": "hunter2-aws", "TURNOUT_IDENTITY": "hunter2-identity"}
+    for name, value in (given | {"TEAM": "json://team:hunter2%2Bteam@10.0.0.9/"}).items():
+        monkeypatch.setenv(name, value)
+    err = io.StringIO()
+    with opened("here", Reporter(err=err), project=tmp_path) as session:
+        with pytest.raises(BadInput):
+            _ = session.sources
+        for value in (*given.values(), os.environ["TEAM"], "hunter2%2Bteam", "hunter2+team"):
+            session.reporter.say(f"a hook says {value}.")
+    assert "hunter2" not in err.getvalue()
 
 
 def test_a_local_environment_works_here_without_ssh(tmp_path: Path) -> None:

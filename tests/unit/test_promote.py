@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import zstandard
 
 from fabfile.artifact.archive import Release, manifest_path, open_release
 from fabfile.artifact.signature import sign_release
@@ -272,6 +273,31 @@ def test_a_deploy_that_finds_nothing_to_do_notes_what_an_earlier_one_could_not(s
     [record] = shop.staging.verified.of(release.id)
     assert (record.digest, record.by, record.at) == (release.digest, "bob@ci", "2026-11-21T09:59:00+00:00")
     assert shop.promoted().manifest == release
+
+
+@pytest.mark.parametrize("place", ["dist", "hosts", "bucket"])
+def test_a_run_goes_on_with_the_archive_that_it_began_with_and_no_other_of_its_name(
+    shop: World, tmp_path: Path, place: str
+) -> None:
+    session, manifest = shop.staging, shop.release.manifest
+    began = plan_deploy([serving("h1", release="0.9")], session.environment, manifest.id, "conf", TEMPLATES)
+    plan, folder = replace(began, digest=manifest.digest), tmp_path / "found"
+    folder.mkdir()
+    if place == "bucket":
+        session.shelf.push(shop.release)
+        shutil.rmtree(tmp_path / "staging")
+    if place != "dist":
+        built_again = shop.release.path.read_bytes() + zstandard.compress(b"")
+        other = replace(manifest, digest=hashlib.sha256(built_again).hexdigest(), size=len(built_again))
+        shop.release.path.write_bytes(built_again)
+        manifest_path(shop.release.path).write_text(other.to_json())
+    assert session.release_of(plan, folder).manifest == manifest
+    if place == "hosts":
+        shutil.rmtree(tmp_path / "staging")
+        with pytest.raises(BadInput, match="is nowhere to be had") as no:
+            session.release_of(plan, folder)
+        assert any(f"the run began with {manifest.digest}" in line for line in no.value.details)
+        assert session.release_of(replace(plan, digest=""), folder).manifest.digest == other.digest
 
 
 def nothing(name: str, work: Callable[[Run], None] = lambda run: None) -> OperatorStep:

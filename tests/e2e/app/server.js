@@ -5,6 +5,10 @@ const http = require('http');
 const behaviour = require('./behaviour.json');
 
 if (behaviour.tells) fs.writeFileSync(behaviour.tells, `${process.env.SLOT}\n${fs.readFileSync(process.env.ENV_FILE)}`);
+if (behaviour.shouts === process.env.SLOT) {
+  console.error(fs.readFileSync(process.env.ENV_FILE, 'utf8'));
+  process.exit(1);
+}
 if (behaviour.crash) setTimeout(() => { throw new Error('planted crash'); }, 200);
 let requests = 0;
 const server = http.createServer((request, response) => {

@@ -61,7 +61,8 @@ def test_sizes_lists_of_sections_and_nested_sections_are_shown_as_they_are_writt
 def test_what_looks_like_a_secret_in_plain_sight_is_hidden(tmp_path: Path) -> None:
     text = "app: a\nhosts: {h: {}}\nenv: {API_TOKEN: hunter2, DSN: x, LEVEL: 'https://bob:hunter2@log.example/x'}\n"
     text += "backup: {bucket: abc, endpoint: 'https://key:hunter2@s3.example.com'}\n"
-    text += "hooks: {pre-deploy: [{command: [curl, -H, 'Authorization: Bearer hunter2', --password=hunter2]}]}\n"
+    text += "hooks: {pre-deploy: [{command: [curl, -H, 'Authorization: Bearer hunter2', --password=hunter2,"
+    text += " --api-token, hunter2, 'Cookie: s=hunter2', --tokens-from, x]}]}\n"
     project(tmp_path, x=text)
     every = settings("x", tmp_path)
     assert "hunter2" not in json.dumps([setting.document() for setting in every])
@@ -69,7 +70,17 @@ def test_what_looks_like_a_secret_in_plain_sight_is_hidden(tmp_path: Path) -> No
     shown = {setting.key: setting.value for setting in every}
     assert shown["env.API_TOKEN"] == shown["env.DSN"] == "[hidden]"
     assert shown["env.LEVEL"] == "https://[hidden]@log.example/x"
-    assert shown["hooks.pre-deploy[0].command"] == ["curl", "-H", "Authorization:[hidden]", "--password=[hidden]"]
+    assert shown["hooks.pre-deploy[0].command"] == [
+        "curl",
+        "-H",
+        "Authorization:[hidden]",
+        "--password=[hidden]",
+        "--api-token",
+        "[hidden]",
+        "Cookie: [hidden]",
+        "--tokens-from",
+        "x",
+    ]
 
 
 def compared(folder: Path, first: str, second: str) -> dict[str, tuple[object, object]]:

@@ -8,7 +8,7 @@ import pytest
 
 from fabfile.config.schema import Environment
 from fabfile.config.sources import resolve_channels, resolve_ping
-from fabfile.config.variables import variables
+from fabfile.config.variables import secret_values, variables
 from fabfile.errors import BadInput
 
 
@@ -44,6 +44,17 @@ def test_with_a_vault_its_key_is_among_them() -> None:
 def test_what_smoke_tests_log_in_with_is_left_out() -> None:
     smoke = {"secrets": {"password": "env:PASSWORD"}, "http": {"a": {"path": "/", "body": "{password}"}}}
     assert variables(environment(secrets={"A": "env:ONE"}, smoke=smoke)) == ("ONE",)
+
+
+def test_nobody_sees_the_value_of_a_variable_but_for_the_address_of_a_store() -> None:
+    smoke = {"secrets": {"password": "env:PASSWORD"}, "http": {"a": {"path": "/", "body": "{password}"}}}
+    copy = {"bucket": "other", "endpoint": "env:SECOND"}
+    backup = {"bucket": "abc", "endpoint": "env:FIRST", "copy": copy, "schedule": {"ping": "env:PING"}}
+    settings = environment(secrets={"A": "env:ONE"}, notify=["env:TEAM", "env:UNSET"], smoke=smoke, backup=backup)
+    names = ("FIRST", "SECOND", "PING", "ONE", "TEAM", "PASSWORD", "AWS_SECRET_ACCESS_KEY", "HOME")
+    found = secret_values(settings, {name: f"the value of {name}" for name in names})
+    hidden = ("AWS_SECRET_ACCESS_KEY", "ONE", "PASSWORD", "PING", "TEAM")
+    assert found == tuple(f"the value of {name}" for name in hidden)
 
 
 def test_text_that_only_looks_so_is_none() -> None:

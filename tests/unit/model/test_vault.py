@@ -58,6 +58,10 @@ def test_nothing_of_a_value_is_in_its_representation() -> None:
         ("[]", "it holds something else than a vault"),
         ('{"format": 1}', "it holds something else than a vault"),
         ('{"format": 1, "recipients": [], "secrets": {"A": "hunter2"}}', "it holds something else than a vault"),
+        (
+            '{"format": 1, "recipients": [], "secrets": {"A": {"value": "hunter2", "changed": "hunter2"}}}',
+            "a date in it is none",
+        ),
         (json.dumps({"format": 2, "recipients": [], "secrets": {}}), "it was made by a newer version"),
     ],
 )

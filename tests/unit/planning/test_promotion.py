@@ -137,6 +137,7 @@ def test_archives_of_the_same_name_are_the_same_or_it_is_told_which_is_which(pla
         return
     with pytest.raises(Refused, match=r"1\.0-abc was built again") as caught:
         refuse_other_archives(verified, places)
+    assert "rm dist/1.0-abc.*; on a host: rm /var/app/shop/releases/1.0-abc.*" in caught.value.hint
     assert caught.value.details == (
         f"{verified.digest}: verified in staging at 2026-11-21T10:00:00+00:00 by ann@laptop",
         *(f"{digest}: {place}" for place, digest in others.items()),

@@ -149,6 +149,19 @@ def test_a_release_that_a_backup_brought_is_found_and_becomes_one_with_a_manifes
     assert [one.built_at for one in shelf.list()] == [release.manifest.built_at]
 
 
+def test_a_release_that_only_a_backup_brought_stays_once_it_is_stored_itself(
+    shelf: Shelf, store: Dying, release: Release, fetched: Callable[[str], Release]
+) -> None:
+    """A prune takes what no backup needs any more, and leaves what waits for its deploy."""
+    catalogue = Catalogue(store, "turnout", "example", "demo")
+    catalogue.add_release(release.manifest.id, [release.path.read_bytes()])
+    assert not shelf.push(release)
+    [archive] = catalogue.holdings().archives
+    assert archive.pushed
+    assert fetched(release.manifest.id).manifest == release.manifest
+    assert [(one.built_at, one.signed) for one in shelf.list()] == [(release.manifest.built_at, False)]
+
+
 def test_a_release_that_is_not_there_is_told_with_where_to_look(fetched: Callable[[str], Release]) -> None:
     with pytest.raises(BadInput, match=r"there is no release 1\.0-abc in dist/ or in the bucket of demo") as caught:
         fetched("1.0-abc")

@@ -7,7 +7,8 @@ import json
 
 from fabfile.engine.events import Counted, Note, StepDone, StepFailed, StepStarted, UndoStarted
 from fabfile.errors import BadInput
-from fabfile.ui.reporter import HIDDEN, Reporter
+from fabfile.model.hidden import HIDDEN
+from fabfile.ui.reporter import Reporter
 
 
 class Deaf(io.StringIO):

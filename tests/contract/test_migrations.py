@@ -81,8 +81,9 @@ def test_the_third_of_five_that_fails_leaves_the_database_at_two(work: Work) -> 
 
 
 def test_a_mistake_is_told_with_its_line(work: Work) -> None:
-    with pytest.raises(DatabaseError, match=r"^001_step\.sql:4: relation \"nowhere\" does not exist$"):
+    with pytest.raises(DatabaseError) as failed:
         work.apply(files("-- expand\n-- why\n\nSELECT 1 FROM nowhere;"))
+    assert failed.value.fact == '001_step.sql:4: relation "nowhere" does not exist'
 
 
 def test_a_file_that_ends_its_transaction_is_not_taken_for_whole(work: Work) -> None:

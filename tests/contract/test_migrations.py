@@ -109,6 +109,13 @@ def test_what_one_file_sets_does_not_reach_the_next(work: Work) -> None:
     assert work.server.ask(work.server.name, "SELECT waits, who FROM a") == [("300ms", "app")]
 
 
+def test_a_session_that_hears_nothing_more_from_us_is_ended(work: Work) -> None:
+    names = ("client_connection_check_interval", "idle_in_transaction_session_timeout", "idle_session_timeout")
+    wanted = ", ".join(f"current_setting('{name}') AS {name}" for name in names)
+    work.apply(files(f"-- expand\nCREATE TABLE a AS SELECT {wanted};"))
+    assert work.server.ask(work.server.name, "SELECT * FROM a") == [("2s", "1min", "60300ms")]
+
+
 def test_reset_role_returns_to_the_role_that_may_more(work: Work) -> None:
     work.apply(files("-- expand\nRESET ROLE; CREATE EXTENSION file_fdw;"))
     assert work.names == ["001_step"]

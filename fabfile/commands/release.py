@@ -113,6 +113,7 @@ sync "$state/bad"
 
 VERDICT = r"""
 printf '%s\n' "$verdict" >> "$state/verdicts.jsonl"
+sync "$state/verdicts.jsonl"
 if [ "$(stat -c %s "$state/verdicts.jsonl")" -gt 1000000 ]; then
     tail -n 1000 "$state/verdicts.jsonl" > "$state/verdicts.new"
     mv "$state/verdicts.new" "$state/verdicts.jsonl"

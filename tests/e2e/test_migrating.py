@@ -73,6 +73,28 @@ def test_a_release_migrates_without_being_deployed(project: Project, shelf: str)
     assert applied(project)[-1] == "003_drop"
 
 
+def test_a_freeze_keeps_a_migration_out_and_a_hotfix_is_kept_with_its_reason(project: Project, shelf: str) -> None:
+    add(project, n002_colour=COLUMN, n002_colour_down="ALTER TABLE shelf DROP COLUMN colour;\n")
+    second = project.build("2.9.1")
+    project.configure(calendar={"freezes": ["1 Jan - 31 Dec"]})
+    refused = project.inv("migrate", f"--release={second}", expect=5).err
+    assert "test takes no deploys now: the freeze 1 Jan - 31 Dec" in refused
+    assert "a reason" in project.inv("migrate", f"--release={second}", "--hotfix", expect=3).err
+    assert applied(project) == ["001_base"]
+    project.inv("migrate", f"--release={second}", "--hotfix", "--reason=the disk fills up")
+    assert applied(project) == ["001_base", "002_colour"]
+    assert "takes no deploys now" in project.inv("migrate.down", "--yes", expect=5).err
+    project.inv("migrate.down", "--yes", "--hotfix", "--reason=it was wrong")
+    assert applied(project) == ["001_base"]
+    for host in project.lab.hosts:
+        lines = project.lab.execute(host, "tail", "-n", "2", "/var/app/small/.turnout/verdicts.jsonl").splitlines()
+        kept = [(line["verb"], line["what"], line["hotfix"]) for line in map(json.loads, lines)]
+        assert kept == [
+            ("migrate", second, "the disk fills up"),
+            ("migrate-down", "down-002_colour", "it was wrong"),
+        ]
+
+
 def test_a_new_pair_is_made_and_judged(project: Project, shelf: str) -> None:
     project.build("2.10.0")
     up, down = project.inv("migrate.new", "add a size", "--json").document["files"]

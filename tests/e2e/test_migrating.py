@@ -1,9 +1,8 @@
-"""Migrations that are interrupted, taken back, made, judged, or applied without a deploy."""
+"""Migrations that are interrupted, taken back, or applied without a deploy."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -93,16 +92,3 @@ def test_a_freeze_keeps_a_migration_out_and_a_hotfix_is_kept_with_its_reason(pro
             ("migrate", second, "the disk fills up"),
             ("migrate-down", "down-002_colour", "it was wrong"),
         ]
-
-
-def test_a_new_pair_is_made_and_judged(project: Project, shelf: str) -> None:
-    project.build("2.10.0")
-    up, down = project.inv("migrate.new", "add a size", "--json").document["files"]
-    assert (up.rsplit("/", 1)[1], down.rsplit("/", 1)[1]) == ("002_add_a_size.sql", "002_add_a_size_down.sql")
-    assert "002_add_a_size.sql: holds no statement" in project.inv("migrate.lint", expect=3).err
-    with Path(up).open("a") as file:
-        file.write("ALTER TABLE shelf ADD COLUMN size bigint;\n")
-    assert "2 migrations" in project.inv("migrate.lint").out
-    with Path(up).open("a") as file:
-        file.write("ALTER TABLE shelf RENAME TO rack;\n")
-    assert "renaming-table" in project.inv("migrate.lint", expect=5).err

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from fabfile.commands.release import keep_verdict
@@ -126,7 +126,8 @@ def _approved(session: Session, what: str, digest: Callable[[], str]) -> tuple[s
     signature = session.signature(request)
     me = session.register.judged(request, signature).signer
     found, unusable = session.register.read(what)
-    agreed = agreement(found, subject, me, settings.required, now)
+    lasts = timedelta(seconds=settings.expire)
+    agreed = agreement(found, subject, me, settings.required, lasts, now)
     if not agreed.missing:
         return agreed.names
     asked = waiting(found, subject.app, subject.environment, now)

@@ -60,7 +60,7 @@ def approvals(reporter: Reporter, env: str | None = None, json: bool = False) ->
         for signed in waiting(found, app, session.name, now):
             statement, by = signed.statement, signed.signer
             subject = Subject(app, session.name, statement.release, statement.digest)
-            agreed = agreement(found, subject, by, required, now)
+            agreed = agreement(found, subject, by, required, lasts, now)
             names = ", ".join(agreed.names) or "-"
             rows.append([statement.release, by.name, statement.at, names, str(agreed.missing), statement.digest])
             documents.append(

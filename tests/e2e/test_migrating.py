@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
@@ -70,6 +71,24 @@ def test_a_release_migrates_without_being_deployed(project: Project, shelf: str)
     assert project.live() == before
     project.inv("deploy", f"--release={second}")
     assert applied(project)[-1] == "003_drop"
+
+
+def test_ctrl_c_ends_the_statement_and_says_what_stays(project: Project, shelf: str) -> None:
+    add(project, n002_colour=COLUMN, n003_slow=SLOW)
+    second = project.build("2.9.2")
+    process, line = project.start("migrate", f"--release={second}"), "begun"
+    assert process.stderr
+    while "002_colour (expand) applied" not in line:
+        assert line, "it ended before that"
+        line = process.stderr.readline()
+    time.sleep(1)
+    done = project.interrupt(process)
+    assert (done.code, "every migration that had ended stays as it is" in done.err) == (130, True), done.text
+    assert applied(project) == ["001_base", "002_colour"]
+    assert "nobody holds a lock" in project.inv("lock.status").out
+    project.inv("migrate", f"--release={second}")
+    assert applied(project) == ["001_base", "002_colour", "003_slow"]
+    assert sorted(traces(project)) == ["column", "slow"]
 
 
 def test_a_freeze_keeps_a_migration_out_and_a_hotfix_is_kept_with_its_reason(project: Project, shelf: str) -> None:

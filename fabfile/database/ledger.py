@@ -193,6 +193,7 @@ class PostgresLedger:
 
     def _prepare(self, connection: Connection, text: str, pause: float = 0.0) -> None:
         """A session as good as new, whatever the file before has set; `pause` is how long it is left idle at times."""
+        connection.execute("RESET SESSION AUTHORIZATION")
         connection.execute("RESET ALL")
         limits = {
             "statement_timeout": self._settings.timeout,

@@ -103,10 +103,12 @@ def test_what_one_file_sets_does_not_reach_the_next(work: Work) -> None:
     work.apply(
         files(
             "-- expand\nSET search_path = pg_catalog; SET lock_timeout = 0; SET ROLE pg_monitor;",
-            "-- expand\nCREATE TABLE a AS SELECT current_setting('lock_timeout') AS waits, current_user AS who;",
+            "-- expand\nRESET ROLE; SET SESSION AUTHORIZATION app;",
+            "-- expand\nCREATE TABLE a AS SELECT current_setting('lock_timeout') AS waits, current_user AS who,"
+            " session_user AS login;",
         )
     )
-    assert work.server.ask(work.server.name, "SELECT waits, who FROM a") == [("300ms", "app")]
+    assert work.server.ask(work.server.name, "SELECT waits, who, login FROM a") == [("300ms", "app", "turnout")]
 
 
 def test_a_session_that_hears_nothing_more_from_us_is_ended(work: Work) -> None:

@@ -29,7 +29,7 @@ def approve(reporter: Reporter, release: str, env: str | None = None, yes: bool 
         statement = _statement(session, asked[0].statement)
         for signed in asked:
             reporter.say(f"{signed.signer.name} asked at {signed.statement.at} for {signed.statement.release}")
-        reporter.say(f"SHA-256 of its archive: {statement.digest}")
+        reporter.say(f"SHA-256 of its archive, or of down files: {statement.digest}")
         signature = session.signature(statement)
         me = session.register.judged(statement, signature).signer
         if all(me.name == signed.signer.name or me.key == signed.signer.key for signed in asked):
@@ -38,7 +38,7 @@ def approve(reporter: Reporter, release: str, env: str | None = None, yes: bool 
         session.register.add(statement, signature)
         until = local(datetime.fromisoformat(statement.until))
         reporter.answer(
-            f"{me.name} approves {release} for {session.name} until {until}; now: inv deploy --env={session.name}",
+            f"{me.name} approves {release} for {session.name} until {until}; who asked types the same command again",
             {**asdict(statement), "by": me.name, "key": me.key},
         )
 
@@ -60,13 +60,13 @@ def approvals(reporter: Reporter, env: str | None = None, json: bool = False) ->
         for signed in waiting(found, app, session.name, now):
             statement, by = signed.statement, signed.signer
             subject = Subject(app, session.name, statement.release, statement.digest)
-            agreed = agreement(found, subject, by, required, now)
+            agreed = agreement(found, subject, by, required, lasts, now)
             names = ", ".join(agreed.names) or "-"
             rows.append([statement.release, by.name, statement.at, names, str(agreed.missing), statement.digest])
             documents.append(
                 {**asdict(statement), "by": by.name, "approved_by": agreed.names, "missing": agreed.missing}
             )
-        columns = ("RELEASE", "ASKED BY", "AT (UTC)", "APPROVED BY", "MISSING", "SHA-256 OF THE ARCHIVE")
+        columns = ("RELEASE", "ASKED BY", "AT (UTC)", "APPROVED BY", "MISSING", "SHA-256")
         reporter.table(columns, rows, documents, f"nothing waits for approval in {session.name}")
 
 

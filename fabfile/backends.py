@@ -233,14 +233,10 @@ class Backends:
     def ledger(self) -> Ledger:
         """What migrations the database has had. Raises BadInput where the environment has no SQL files of them."""
         from fabfile.database.ledger import PostgresLedger
-        from fabfile.database.postgres import Postgres
 
-        settings, database = self.environment.migrations, self.environment.database
-        if settings is None or database is None:
+        if self.environment.migrations is None:
             raise BadInput(f"hosts/{self.name}.yml has no migrations section", "hosts/example.yml shows one")
-        password = self.sources.database_password
-        assert password, "where there is a database section there is a password"
-        return PostgresLedger(Postgres(database, password, self.fleet[database.via]), settings)
+        return PostgresLedger(self.postgres, self.environment.migrations)
 
     @cached_property
     def physical(self) -> PgBackRest | None:

@@ -160,10 +160,8 @@ def _archiving(session: Session) -> str | None:
 
 
 def _pending(session: Session, observed: Callable[[], Mapping[str, Observed | Unseen]]) -> frozenset[tuple[int, str]]:
-    from fabfile.database.ledger import PostgresLedger
-    from fabfile.migrations import migration_settings, running
+    from fabfile.migrations import running
 
-    settings = migration_settings(session.environment, session.name)
-    applied = {row.key for row in PostgresLedger(session.postgres, settings).applied()}
+    applied = {row.key for row in session.ledger.applied()}
     seen = {name: found for name, found in observed().items() if isinstance(found, Observed)}
     return frozenset(key for _, held in running(session, seen) for key in held) - applied

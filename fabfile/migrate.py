@@ -1,27 +1,44 @@
-"""`inv migrate`, `.status` and `.down`: the database's schema without a deploy, its state, and the way back."""
+"""`inv migrate` and `inv migrate.status`: the database's schema without a deploy, and how it stands."""
 
 from __future__ import annotations
 
 import tempfile
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fabfile.errors import BadInput, Refused
 from fabfile.migrations import migration_settings
 from fabfile.ui.reporter import Reporter
-from fabfile.verb import ENV, JSON, LOCK_WAIT, YES, duration, verb
+from fabfile.verb import ENV, HOTFIX, JSON, LOCK_WAIT, REASON, YES, duration, verb
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from fabfile.artifact.archive import Release
     from fabfile.engine.run import Run
-    from fabfile.model.migration import Applied, Migration
+    from fabfile.model.migration import Migration
     from fabfile.model.observed import Observed
+    from fabfile.model.script import Script
+    from fabfile.planning.migrations import Due
     from fabfile.session import Session
 
 RELEASE = "release file or id whose migrations are meant; default: the one that is live"
 COLUMNS = ("VERSION", "NAME", "PHASE", "STATE", "APPLIED (UTC)", "SECONDS", "FROM", "DOWN")
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What flags ask of a migration; `hotfix` is why it cannot wait, or nothing, `lock_wait` in seconds."""
+
+    release: str | None
+    plan: bool
+    over_contract: bool
+    skip_backup: bool
+    hotfix: str
+    lock_wait: float
+    yes: bool
 
 
 @verb(
@@ -31,6 +48,8 @@ COLUMNS = ("VERSION", "NAME", "PHASE", "STATE", "APPLIED (UTC)", "SECONDS", "FRO
         "plan": "only show what would be applied; exit 2 when that is anything",
         "over_contract": "contract migrations as well that would wait for the release, though another one runs",
         "skip_backup": "do not take the backup that the environment asks for before deploys",
+        "hotfix": HOTFIX,
+        "reason": REASON,
         "lock_wait": LOCK_WAIT,
         "yes": YES,
         "json": JSON,
@@ -44,32 +63,23 @@ def migrate(
     plan: bool = False,
     over_contract: bool = False,
     skip_backup: bool = False,
+    hotfix: bool = False,
+    reason: str | None = None,
     lock_wait: str = "0s",
     yes: bool = False,
     json: bool = False,
 ) -> None:
     """Apply the pending migrations of a release, without a deploy; of the live one, contract migrations as well."""
+    from fabfile.admission import hotfix_reason
     from fabfile.session import opened
 
-    wait = duration(lock_wait, "--lock-wait")
+    why, wait = hotfix_reason(hotfix, reason), duration(lock_wait, "--lock-wait")
+    wishes = Wishes(release, plan, over_contract, skip_backup, why, wait, yes)
     with opened(env, reporter, read_only=plan) as session, tempfile.TemporaryDirectory(prefix="turnout-") as folder:
-        observed = session.observe()
         if session.environment.release.migrate and not session.environment.migrations:
-            return _by_command(session, observed, release, plan, wait, yes)
+            return run_command(session, wishes)
         migration_settings(session.environment, session.name)
-        archive = _archive(session, observed, release, Path(folder))
-        wanted, waiting = map(_names, _due(session, archive, observed, over_contract))
-        document = {"release": archive.manifest.id, "migrations": wanted, "waiting": waiting}
-        if not wanted:
-            return reporter.answer(_told(session, archive, "nothing to apply", waiting), document)
-        if plan:
-            reporter.answer(_told(session, archive, f"to be applied: {', '.join(wanted)}", waiting), document)
-            return reporter.leave(2)
-        session.confirm(yes, f"{', '.join(wanted)} is about to be applied to the database of {session.name}.")
-        with session.lease("migrate", f"migrate to {archive.manifest.id}", wait) as run:
-            wanted = _apply(session, archive, over_contract, skip_backup, run)
-        reporter.answer(_told(session, archive, f"applied: {', '.join(wanted)}", waiting), document)
-    return None
+        return apply_files(session, wishes, Path(folder))
 
 
 @verb(help={"env": ENV, "release": RELEASE, "json": JSON})
@@ -91,50 +101,32 @@ def status(reporter: Reporter, env: str | None = None, release: str | None = Non
         reporter.leave(2 if standing.pending else 0)
 
 
-@verb(
-    help={
-        "env": ENV,
-        "to": "the version that stays the newest one; 0: take back all. Default: take back the newest alone",
-        "lock_wait": LOCK_WAIT,
-        "yes": YES,
-        "json": JSON,
-    }
-)
-def down(
-    reporter: Reporter,
-    env: str | None = None,
-    to: str | None = None,
-    lock_wait: str = "0s",
-    yes: bool = False,
-    json: bool = False,
-) -> None:
-    """Take back the newest migration, or all above a version, by the down files that were applied with them."""
-    from fabfile.planning.unfinished import refuse_if_unfinished
-    from fabfile.session import opened
+def apply_files(session: Session, wishes: Wishes, folder: Path) -> None:
+    """What the release brings along and the database has not had."""
+    from fabfile.admission import foretell_admission
+    from fabfile.migrations import told_what_stays
 
-    if to is not None and not to.isdecimal():
-        raise BadInput(f"--to={to}: a version is a number", "write --to=12; inv migrate.status shows them")
-    with opened(env, reporter) as session:
-        migration_settings(session.environment, session.name)
-        names = [row.name for row in _taken_back(session, session.observe(), to)]
-        if not names:
-            return reporter.answer("nothing to take back", {"taken_back": []})
-        lost = f"{', '.join(names)} is about to be taken back from {session.name}; what only they hold is lost."
-        session.confirm(yes, lost, always=True)
-        with session.lease("migrate-down", f"take back {names[-1]}", duration(lock_wait, "--lock-wait")) as run:
-            observed = session.observe()
-            refuse_if_unfinished(observed)
-            rows = _taken_back(session, observed, to)
-            _take_back(session, rows, run)
-            names = [row.name for row in rows]
-        reporter.answer(f"taken back: {', '.join(names)}", {"taken_back": names})
-    return None
+    observed = session.observe()
+    archive = _archive(session, observed, wishes.release, folder)
+    found = _due(session, archive, observed, wishes)
+    if not found.before:
+        return _answer(session, archive, "applied", found)
+    if wishes.plan:
+        foretell_admission(session, "migrate")
+        _answer(session, archive, "to be applied", found)
+        return session.reporter.leave(2)
+    names = ", ".join(_names(found.before))
+    session.confirm(wishes.yes, f"{names} is about to be applied to the database of {session.name}.")
+    reason = f"migrate to {archive.manifest.id}"
+    with session.lease("migrate", reason, wishes.lock_wait) as run, told_what_stays():
+        found = _due(session, archive, session.observe(), wishes)
+        if found.before:
+            _apply(session, archive, found.before, wishes, run)
+    return _answer(session, archive, "applied", found)
 
 
 def _archive(session: Session, observed: Mapping[str, Observed], release: str | None, folder: Path) -> Release:
     """The release that is named, or the one that every host serves, with its archive. Raises BadInput, Refused."""
-    from contextlib import suppress
-
     from fabfile.artifact.kept import fetch_kept
     from fabfile.migrations import live_releases
 
@@ -144,32 +136,33 @@ def _archive(session: Session, observed: Mapping[str, Observed], release: str | 
     if release is None and len(live) > 1:
         raise Refused(f"the hosts serve {' and '.join(live)}", "name one: --release=ID; or: inv deploy.catch-up")
     identity = release or live[0]
+    hosts = [session.fleet[name] for name, seen in observed.items() if identity in seen.releases]
+    if not hosts:
+        return session.open_release(identity, folder)
     with suppress(BadInput):
         return session.local_release(identity)
-    hosts = [session.fleet[name] for name, seen in observed.items() if identity in seen.releases]
     return fetch_kept(hosts, session.paths, identity, folder, whole=True)
 
 
-def _due(
-    session: Session, archive: Release, observed: Mapping[str, Observed], over_contract: bool
-) -> tuple[tuple[Migration, ...], tuple[Migration, ...]]:
+def _due(session: Session, archive: Release, observed: Mapping[str, Observed], wishes: Wishes) -> Due:
     from fabfile.migrations import due
     from fabfile.planning.unfinished import refuse_if_unfinished
 
     refuse_if_unfinished(observed)
-    found = due(session, archive, observed, over_contract=over_contract)
+    found = due(session, archive, observed, over_contract=wishes.over_contract)
     assert found, "there is a migrations section"
-    return found.before, found.after
+    return found
 
 
-def _apply(session: Session, archive: Release, over_contract: bool, skip_backup: bool, run: Run) -> list[str]:
-    """Under the lease: look again, take the backup that the environment asks for, and apply."""
+def _apply(session: Session, archive: Release, wanted: tuple[Migration, ...], wishes: Wishes, run: Run) -> None:
+    """Under the lease: let in what may go on, take the backup that the environment asks for, and apply."""
+    from fabfile.admission import admit
     from fabfile.engine.step import OperatorStep
     from fabfile.steps.recovery import described, save
 
-    wanted, _ = _due(session, archive, session.observe(), over_contract)
     backup, identity = session.environment.backup, archive.manifest.id
-    if wanted and backup and backup.before_deploy and not skip_backup:
+    admit(session, run, identity, lambda: archive.manifest.digest, wishes.hotfix)
+    if backup and backup.before_deploy and not wishes.skip_backup:
         point = save(session.recovery, "database", f"before migration to {identity}", run.id, None)
         session.reporter.say(described(point))
 
@@ -177,69 +170,65 @@ def _apply(session: Session, archive: Release, over_contract: bool, skip_backup:
         session.ledger.apply(wanted, identity, run.id, session.reporter.say)
 
     OperatorStep("migrate", "migrate the database", session.environment.app_hosts, work).do(run)
-    return _names(wanted)
 
 
-def _taken_back(session: Session, observed: Mapping[str, Observed], to: str | None) -> list[Applied]:
-    from fabfile.migrations import running
-    from fabfile.planning.migrations import to_take_back
-
-    down_to = int(to) if to is not None else None
-    return to_take_back(session.ledger.applied(), down_to, running(session, observed))
-
-
-def _take_back(session: Session, rows: Sequence[Applied], run: Run) -> None:
-    from fabfile.engine.step import OperatorStep
-
-    def work(run: Run) -> None:
-        for row in rows:
-            session.ledger.take_back(row, session.reporter.say)
-
-    OperatorStep("migrate-down", "take migrations back", session.environment.app_hosts, work).do(run)
-
-
-def _by_command(
-    session: Session, observed: Mapping[str, Observed], release: str | None, plan: bool, wait: float, yes: bool
-) -> None:
+def run_command(session: Session, wishes: Wishes) -> None:
     """The application's own command, from the live slot of the first host that runs it."""
-    from fabfile.commands.release import migrate as command
+    from fabfile.admission import admit, foretell_admission
+    from fabfile.migrations import told_what_stays
     from fabfile.planning.unfinished import refuse_if_unfinished
-    from fabfile.rendering import slot_variables
 
-    settings, host = session.environment.release, session.environment.app_hosts[0]
-    seen = observed[host]
-    live = seen.slots[seen.live] if seen.live else None
-    if release is not None:
+    host, command = session.environment.app_hosts[0], session.environment.release.migrate
+    if wishes.release is not None:
         raise BadInput(
             "release.migrate runs from the live slot; only SQL files have --release", "inv deploy runs it first"
         )
-    if seen.live is None or live is None or live.release is None or live.port is None:
-        raise BadInput(f"{host}: no release is live there", "inv deploy runs release.migrate as well")
-    words, document = " ".join(settings.migrate), {"host": host, "release": live.release, "command": settings.migrate}
-    if plan:
+    release, _ = _command(session, session.observe()[host])
+    words, document = " ".join(command), {"host": host, "release": release, "command": command}
+    if wishes.plan:
+        foretell_admission(session, "migrate")
         session.reporter.answer(f"{host} would run: {words}", document)
         return session.reporter.leave(2)
-    session.confirm(yes, f"{words} is about to run on {host}, from {live.release}.")
-    variables = slot_variables(
-        session.environment, seen.live, session.environment.address_of(host), live.port, live.release
-    )
-    node = seen.tools.get("node", "node")
-    script = command(session.paths, seen.live, settings.migrate, variables, node, settings.migrate_timeout)
-    with session.lease("migrate", f"run {words}", wait) as run:
-        refuse_if_unfinished(session.observe())
+    session.confirm(wishes.yes, f"{words} is about to run on {host}, from {release}.")
+    with suppress(BadInput):  # not needed here, but what the command says may hold them
+        _ = session.sources
+    with session.lease("migrate", f"run {words}", wishes.lock_wait) as run, told_what_stays():
+        observed = session.observe()
+        refuse_if_unfinished(observed)
+        now, script = _command(session, observed[host])
+        if now != release:
+            raise Refused(f"{host} serves {now} by now, not {release}", "look again: inv migrate")
+        admit(session, run, release, lambda: session.kept_digest(release), wishes.hotfix)
         done = run.on_hosts("migrate", {host: script})[host]
     for line in done.stdout.strip().splitlines()[-5:]:
         session.reporter.say(line)
     return session.reporter.answer(f"{host} ran: {words}", document)
 
 
+def _command(session: Session, seen: Observed) -> tuple[str, Script]:
+    """The release that is live on a host, and its own migration. Raises BadInput where there is none."""
+    from fabfile.commands.release import migrate as command
+    from fabfile.rendering import slot_variables
+
+    environment = session.environment
+    live = seen.slots[seen.live] if seen.live else None
+    if seen.live is None or live is None or live.release is None or live.port is None:
+        raise BadInput(f"{seen.host}: no release is live there", "inv deploy runs release.migrate as well")
+    variables = slot_variables(environment, seen.live, environment.address_of(seen.host), live.port, live.release)
+    words, limit = environment.release.migrate, environment.release.migrate_timeout
+    return live.release, command(session.paths, seen.live, words, variables, seen.tools.get("node", "node"), limit)
+
+
 def _names(migrations: tuple[Migration, ...]) -> list[str]:
     return [migration.name for migration in migrations]
 
 
-def _told(session: Session, archive: Release, what: str, waiting: list[str]) -> str:
-    wait = f"; {', '.join(waiting)} (contract) waits until {archive.manifest.id} is live everywhere" if waiting else ""
-    return f"{session.name}, {archive.manifest.id}: {what}{wait}"
+def _answer(session: Session, archive: Release, what: str, found: Due) -> None:
+    identity, names, waiting = archive.manifest.id, _names(found.before), _names(found.after)
+    said = f"{what}: {', '.join(names)}" if names else "nothing to apply"
+    wait = f"; {', '.join(waiting)} (contract) waits until {identity} is live everywhere" if waiting else ""
+    document = {"release": identity, "migrations": names, "waiting": waiting}
+    session.reporter.answer(f"{session.name}, {identity}: {said}{wait}", document)
 
 
 def _row(line: Mapping[str, object]) -> list[str]:

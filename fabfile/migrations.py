@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fabfile.errors import BadInput, TurnoutError
+from fabfile.errors import BadInput, Interrupted, TurnoutError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from fabfile.artifact.archive import Release
     from fabfile.config.migrations import MigrationSettings
@@ -26,6 +27,18 @@ def migration_settings(environment: Environment, name: str) -> MigrationSettings
     if environment.migrations is None:
         raise BadInput(f"hosts/{name}.yml has no migrations section", "hosts/example.yml shows one")
     return environment.migrations
+
+
+@contextmanager
+def told_what_stays() -> Iterator[None]:
+    """Ctrl-C ends a statement, and not what was applied before it: raise Interrupted, which says so."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted(
+            "interrupted; every migration that had ended stays as it is, and the one at work was ended",
+            "see where the database is: inv migrate.status; then type the command again",
+        ) from None
 
 
 def due(

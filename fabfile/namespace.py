@@ -19,6 +19,7 @@ from fabfile import (
     lock,
     maintenance,
     migrate,
+    migrate_down,
     pitr,
     promote,
     pull,
@@ -76,7 +77,7 @@ def namespace() -> Collection:
     ):
         root.add_collection(Collection.from_module(module, name=name))
     root.collections["secrets"].add_task(custody.list_secrets)
-    for task in (sql_files.new, sql_files.lint):
+    for task in (migrate_down.down, sql_files.new, sql_files.lint):
         root.collections["migrate"].add_task(task)
     for task in (
         verification.verify,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from fabfile.deploy import Wishes, bring
 from fabfile.errors import BadInput, TurnoutError
 from fabfile.ui.reporter import Reporter
-from fabfile.verb import ENV, JSON, LOCK_WAIT, YES, duration, verb
+from fabfile.verb import ENV, HOTFIX, JSON, LOCK_WAIT, REASON, YES, duration, verb
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
         "serial": "move traffic on so many hosts at a time: a number, or a percentage such as 25%",
         "skip_backup": "do not take the backup that the environment asks for",
         "skip_migrate": "leave the database alone: run no migration, nor ask whether the release fits it",
-        "hotfix": "begin outside the windows or within a freeze (inv windows); wants --reason and is recorded",
-        "reason": "why a hotfix cannot wait, on one line",
+        "hotfix": HOTFIX,
+        "reason": REASON,
         "lock_wait": LOCK_WAIT,
         "yes": YES,
         "json": JSON,

@@ -27,7 +27,7 @@ def new(reporter: Reporter, name: str, contract: bool = False, env: str | None =
     up, back = next_names(read_folder(folder), one_line(name, "NAME"), datetime.now(UTC))
     phase = "contract" if contract else "expand"
     texts = {
-        up: f"-- {phase}\n-- {name.strip()}\n\n",
+        up: f"-- {phase}\n-- What it does: {name.strip()}\n\n",
         back: f"-- Takes {up} back, when inv migrate.down is asked to; without a statement nothing does.\n\n",
     }
     folder.mkdir(parents=True, exist_ok=True)

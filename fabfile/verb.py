@@ -22,6 +22,8 @@ ENV = "environment file to use, hosts/<env>.yml; default: DEPLOYMENT_ENV, else t
 JSON = "one JSON document, or one event per line, on standard output"
 YES = "do not ask"
 LOCK_WAIT = "how long to wait for another run to end, such as 10m"
+HOTFIX = "begin outside the windows or within a freeze (inv windows); wants --reason and is recorded"
+REASON = "why a hotfix cannot wait, on one line"
 LONGEST_LINE = 200
 
 

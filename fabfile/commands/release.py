@@ -119,6 +119,7 @@ sync "$state/bad"
 
 VERDICT = r"""
 printf '%s\n' "$verdict" >> "$state/verdicts.jsonl"
+sync "$state/verdicts.jsonl"
 if [ "$(stat -c %s "$state/verdicts.jsonl")" -gt 1000000 ]; then
     tail -n 1000 "$state/verdicts.jsonl" > "$state/verdicts.new"
     mv "$state/verdicts.new" "$state/verdicts.jsonl"
@@ -225,7 +226,7 @@ def mark_bad(paths: Paths, release: str, why: str) -> Script:
 
 
 def keep_verdict(paths: Paths, verdict: str) -> Script:
-    """Keep a gate's verdict (one line of JSON); the oldest go when there are very many."""
+    """Keep a verdict (one line of JSON), of a gate or of what let a run in; the oldest go when there are very many."""
     return Script(bind(VERDICT, state=paths.state, verdict=verdict), timeout=30, mutates=True)
 
 

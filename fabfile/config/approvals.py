@@ -15,7 +15,7 @@ KEY = "TURNOUT_SIGNING_KEY"
 
 
 class ApprovalSettings(Section):
-    """Who has to agree before a release is deployed: other people than the one who deploys it."""
+    """Who has to agree before a release is deployed or its migrations run: other people than the one who types that."""
 
     required: Annotated[int, Field(ge=0, le=10)] = 0
     """So many people must have typed `inv approve` for exactly this release and environment; 0: nobody."""

@@ -32,7 +32,7 @@ class MaintenanceSettings(Section):
 
 
 class CalendarSettings(Section):
-    """When deploys may begin, when they must not, and what is announced. Rollbacks are always possible."""
+    """When deploys and migrations may begin and must not, and what is announced. Rollbacks are always possible."""
 
     timezone: Annotated[PlainText, AfterValidator(parse_zone)] = "UTC"
     """The time zone of everything below that names none."""

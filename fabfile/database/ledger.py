@@ -26,6 +26,9 @@ LONGEST = 86_400.0
 """Seconds that all batches of one migration may take."""
 NEWS = 10.0
 """Seconds between two words about batches that go on."""
+SILENCE = 60.0
+"""Seconds after which a session is ended that hears nothing from us between two statements: this machine may be dead,
+and sshd may not notice for hours, in which nobody could migrate or, within a transaction, use the tables."""
 
 IN_TRANSACTION = psycopg.pq.TransactionStatus.INTRANS
 
@@ -150,7 +153,7 @@ class PostgresLedger:
         """The statement again and again, each time in a transaction of its own, until it changes no row."""
         began = told = time.monotonic()
         total = changed = 0
-        self._prepare(connection, work.text)
+        self._prepare(connection, work.text, pause)
 
         def attempt() -> None:
             nonlocal changed
@@ -188,17 +191,20 @@ class PostgresLedger:
                 tell(f"{work.name}: no lock within {self._settings.lock_timeout:g} s, so it is tried again")
                 time.sleep(self._settings.lock_timeout)
 
-    def _prepare(self, connection: Connection, text: str) -> None:
-        """A session as good as new, whatever the file before has set."""
+    def _prepare(self, connection: Connection, text: str, pause: float = 0.0) -> None:
+        """A session as good as new, whatever the file before has set; `pause` is how long it is left idle at times."""
+        connection.execute("RESET SESSION AUTHORIZATION")
         connection.execute("RESET ALL")
         limits = {
             "statement_timeout": self._settings.timeout,
             "lock_timeout": 0.0 if is_patient(text) else self._settings.lock_timeout,
+            "idle_in_transaction_session_timeout": SILENCE,
         }
+        if connection.info.server_version >= 140_000:
+            limits["client_connection_check_interval"] = 2.0  # else it works on for a machine that is dead
+            limits["idle_session_timeout"] = SILENCE + max(pause, self._settings.lock_timeout)
         values = {key: str(max(1, round(seconds * 1000)) if seconds else 0) for key, seconds in limits.items()}
         values["row_security"] = "on"
-        if connection.info.server_version >= 140_000:
-            values["client_connection_check_interval"] = "2000"  # else it works on for a machine that is dead
         for key, value in values.items():
             connection.execute(statements.CONFIGURE, [key, value])
         self._become_owner(connection)

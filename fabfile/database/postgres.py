@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -37,6 +38,9 @@ EXPEL = 10.0
 """Seconds: to connect, for one statement, to wait for a lock, and to end the sessions on a database."""
 
 Connection = psycopg.Connection[TupleRow]
+
+# psycopg logs that it could not roll back where a connection broke; the error that we raise says it in a sentence.
+logging.getLogger("psycopg").setLevel(logging.CRITICAL + 1)
 
 
 class Postgres:

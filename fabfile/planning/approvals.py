@@ -38,23 +38,25 @@ class Agreement:
     missing: int
 
 
-def agreement(found: Iterable[Signed], subject: Subject, deployer: Signer, required: int, now: datetime) -> Agreement:
+def agreement(
+    found: Iterable[Signed], subject: Subject, deployer: Signer, required: int, lasts: timedelta, now: datetime
+) -> Agreement:
     """Weigh the approvals among `found`. One person counts once, whatever keys they have, and never the deployer; nor
-    does the deployer's key under another name, or one key under two."""
+    does the deployer's key under another name, or one key under two. None counts longer than it `lasts` here."""
     names: dict[str, str] = {}
     ignored = []
     for signed in found:
         if signed.statement.kind != "approval":
             continue
         name, key = signed.signer.name, signed.signer.key
-        if why := _why_not(signed, subject, deployer, now):
+        if why := _why_not(signed, subject, deployer, lasts, now):
             ignored.append(f"{name}: {why}")
         elif name not in names and key not in names.values():
             names[name] = key
     return Agreement(tuple(sorted(names)), tuple(ignored), max(0, required - len(names)))
 
 
-def _why_not(signed: Signed, subject: Subject, deployer: Signer, now: datetime) -> str:
+def _why_not(signed: Signed, subject: Subject, deployer: Signer, lasts: timedelta, now: datetime) -> str:
     statement = signed.statement
     if not subject.is_of(statement):
         return "approved another archive, application or environment"
@@ -62,8 +64,9 @@ def _why_not(signed: Signed, subject: Subject, deployer: Signer, now: datetime) 
         return "is who deploys it"
     if _time(statement.at) > now + AHEAD:
         return f"approved in the future, {statement.at}"
-    if _time(statement.until) <= now:
-        return f"approved it until {statement.until}"
+    until = min(_time(statement.until), _time(statement.at) + lasts)
+    if until <= now:
+        return f"approved it until {until.isoformat(timespec='seconds')}"
     return ""
 
 

@@ -20,6 +20,8 @@ DATED = 10_000_000
 """From this number on they are dates, and gaps between them are natural."""
 HEADER = re.compile(r"--[ \t]*(expand|contract|no-transaction|batches(?:[ \t]+(\S+))?)[ \t]*")
 COMMENTS = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
+QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|(\$\w*\$).*?\1", re.DOTALL)
+CHANGE = re.compile(r"\s*(with|insert|update|delete|merge)\b[^;]*[;\s]*", re.IGNORECASE)
 CONCURRENTLY = re.compile(r"\b(create|drop|reindex|detach|refresh)\b[^;]*\bconcurrently\b", re.IGNORECASE)
 PAUSE = 0.1
 """Seconds between batches where the file does not say."""
@@ -39,6 +41,7 @@ def read(files: Mapping[str, bytes], origin: str) -> tuple[Migration, ...]:
                 raise ValueError("expected a name such as 003_add_colour.sql or 003_add_colour_down.sql")
             text = _text(files[name])
             if name.endswith(DOWN):
+                _refuse_outside(text)
                 downs[name.removesuffix(DOWN)] = text
             else:
                 ups[name.removesuffix(".sql")] = _migration(name, text, files[name])
@@ -122,8 +125,9 @@ def _migration(name: str, text: str, content: bytes) -> Migration:
         raise ValueError("-- batches have a transaction each, so leave -- no-transaction out")
     if _statement(text) is None:
         raise ValueError("holds no statement")
-    if transactional and is_patient(text):
-        raise ValueError("CONCURRENTLY works outside transactions alone: add the line -- no-transaction")
+    if pauses and not CHANGE.fullmatch(QUOTED.sub("", COMMENTS.sub("", text))):
+        raise ValueError("-- batches is for one INSERT, UPDATE or DELETE: the rows that it changes say when it is done")
+    _refuse_outside(text)
     match = NAME.fullmatch(name)
     assert match
     if not int(match[1]):
@@ -132,6 +136,11 @@ def _migration(name: str, text: str, content: bytes) -> Migration:
     pause = _pause(pauses[0]) if pauses else None
     stem = name.removesuffix(".sql")
     return Migration(int(match[1]), stem, phase, checksum, text, transactional=transactional, pause=pause)
+
+
+def _refuse_outside(text: str) -> None:
+    if is_transactional(text) and is_patient(text):
+        raise ValueError("CONCURRENTLY works outside transactions alone: add the line -- no-transaction")
 
 
 def _headers(text: str) -> list[tuple[str, str]]:

@@ -1,9 +1,9 @@
-"""Migrations that are interrupted, taken back, made, judged, or applied without a deploy."""
+"""Migrations that are interrupted, taken back, or applied without a deploy."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
+import time
 
 import pytest
 
@@ -73,14 +73,41 @@ def test_a_release_migrates_without_being_deployed(project: Project, shelf: str)
     assert applied(project)[-1] == "003_drop"
 
 
-def test_a_new_pair_is_made_judged_and_deployed(project: Project, shelf: str) -> None:
-    project.build("2.10.0")
-    up, down = project.inv("migrate.new", "add a size", "--json").document["files"]
-    assert (up.rsplit("/", 1)[1], down.rsplit("/", 1)[1]) == ("002_add_a_size.sql", "002_add_a_size_down.sql")
-    assert "002_add_a_size.sql: holds no statement" in project.inv("migrate.lint", expect=3).err
-    with Path(up).open("a") as file:
-        file.write("ALTER TABLE shelf ADD COLUMN size bigint;\n")
-    assert "2 migrations" in project.inv("migrate.lint").out
-    with Path(up).open("a") as file:
-        file.write("ALTER TABLE shelf RENAME TO rack;\n")
-    assert "renaming-table" in project.inv("migrate.lint", expect=5).err
+def test_ctrl_c_ends_the_statement_and_says_what_stays(project: Project, shelf: str) -> None:
+    add(project, n002_colour=COLUMN, n003_slow=SLOW)
+    second = project.build("2.9.2")
+    process, line = project.start("migrate", f"--release={second}"), "begun"
+    assert process.stderr
+    while "002_colour (expand) applied" not in line:
+        assert line, "it ended before that"
+        line = process.stderr.readline()
+    time.sleep(1)
+    done = project.interrupt(process)
+    assert (done.code, "every migration that had ended stays as it is" in done.err) == (130, True), done.text
+    assert applied(project) == ["001_base", "002_colour"]
+    assert "nobody holds a lock" in project.inv("lock.status").out
+    project.inv("migrate", f"--release={second}")
+    assert applied(project) == ["001_base", "002_colour", "003_slow"]
+    assert sorted(traces(project)) == ["column", "slow"]
+
+
+def test_a_freeze_keeps_a_migration_out_and_a_hotfix_is_kept_with_its_reason(project: Project, shelf: str) -> None:
+    add(project, n002_colour=COLUMN, n002_colour_down="ALTER TABLE shelf DROP COLUMN colour;\n")
+    second = project.build("2.9.1")
+    project.configure(calendar={"freezes": ["1 Jan - 31 Dec"]})
+    refused = project.inv("migrate", f"--release={second}", expect=5).err
+    assert "test takes no deploys now: the freeze 1 Jan - 31 Dec" in refused
+    assert "a reason" in project.inv("migrate", f"--release={second}", "--hotfix", expect=3).err
+    assert applied(project) == ["001_base"]
+    project.inv("migrate", f"--release={second}", "--hotfix", "--reason=the disk fills up")
+    assert applied(project) == ["001_base", "002_colour"]
+    assert "takes no deploys now" in project.inv("migrate.down", "--yes", expect=5).err
+    project.inv("migrate.down", "--yes", "--hotfix", "--reason=it was wrong")
+    assert applied(project) == ["001_base"]
+    for host in project.lab.hosts:
+        lines = project.lab.execute(host, "tail", "-n", "2", "/var/app/small/.turnout/verdicts.jsonl").splitlines()
+        kept = [(line["verb"], line["what"], line["hotfix"]) for line in map(json.loads, lines)]
+        assert kept == [
+            ("migrate", second, "the disk fills up"),
+            ("migrate-down", "down-002_colour", "it was wrong"),
+        ]

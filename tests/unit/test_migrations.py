@@ -153,6 +153,19 @@ def test_a_database_that_cannot_be_asked_names_the_way_without_it(desk: Desk) ->
     assert "--over-contract" in failed.value.hint
 
 
+def test_the_database_is_asked_though_another_secret_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else code could not go back where the secret of a release that failed was taken away."""
+    monkeypatch.setenv("PASSWORD", "hunter2")
+    environment = ENVIRONMENT.model_copy(update={"secrets": {"KEY": "env:NOT_SET"}})
+    fleet, err = Fleet({"h1": LocalHost("h1")}), StringIO()
+    session = Session("demo", environment, fleet, Reporter(err=err), "r1", "ann", unreachable, tmp_path)
+    assert session.ledger
+    session.reporter.say("it is hunter2")
+    assert "hunter2" not in err.getvalue()
+
+
 def test_an_unsafe_statement_stops_a_run_and_an_applied_one_does_not(desk: Desk) -> None:
     unsafe = release(desk, "1.0", {"001_a.sql": "-- expand\nCREATE INDEX i ON items (old);\n"})
     with pytest.raises(Refused, match="not safe while users are there") as refused:

@@ -14,6 +14,7 @@ from fabfile.model.approval import Kind, Signed, Signer, Statement
 from fabfile.planning.approvals import Subject, agreement, waiting
 
 NOW = datetime(2026, 11, 21, 20, 0, tzinfo=UTC)
+DAY = timedelta(days=1)
 SUBJECT = Subject("shop", "production", "1.0-abc", "a" * 64)
 ANN, BOB, EVE = (Signer(name, f"SHA256:{name}") for name in ("ann", "bob", "eve"))
 
@@ -28,11 +29,11 @@ def signed(by: Signer, kind: Kind = "approval", hours: float = -1, lasts: float 
 
 
 def missing(*found: Signed, required: int = 1, deployer: Signer = ANN) -> int:
-    return agreement(found, SUBJECT, deployer, required, NOW).missing
+    return agreement(found, SUBJECT, deployer, required, DAY, NOW).missing
 
 
 def test_somebody_elses_approval_lets_a_deploy_begin() -> None:
-    found = agreement([signed(BOB)], SUBJECT, ANN, 1, NOW)
+    found = agreement([signed(BOB)], SUBJECT, ANN, 1, DAY, NOW)
     assert (found.names, found.ignored, found.missing) == (("bob",), (), 0)
 
 
@@ -47,11 +48,12 @@ def test_somebody_elses_approval_lets_a_deploy_begin() -> None:
         (signed(BOB, app="other"), "bob: approved another archive, application or environment"),
         (signed(BOB, release="1.1-abc"), "bob: approved another archive, application or environment"),
         (signed(BOB, hours=-24), "bob: approved it until 2026-11-21T20:00:00+00:00"),
+        (signed(BOB, hours=-24, lasts=9999), "bob: approved it until 2026-11-21T20:00:00+00:00"),
         (signed(BOB, hours=0.1), "bob: approved in the future, 2026-11-21T20:06:00+00:00"),
     ],
 )
 def test_what_counts_for_nothing_is_told_with_its_reason(found: Signed, why: str) -> None:
-    result = agreement([found], SUBJECT, ANN, 1, NOW)
+    result = agreement([found], SUBJECT, ANN, 1, DAY, NOW)
     assert (result.names, result.ignored, result.missing) == ((), (why,), 1)
 
 
@@ -79,10 +81,10 @@ people = st.sampled_from([ANN, BOB, EVE])
     st.integers(0, 3),
 )
 def test_nobody_approves_their_own_run(found: list[Signed], deployer: Signer, required: int) -> None:
-    result = agreement(found, SUBJECT, deployer, required, NOW)
+    result = agreement(found, SUBJECT, deployer, required, DAY, NOW)
     assert deployer.name not in result.names
     assert len(result.names) + result.missing >= required
-    assert result.names == agreement(reversed(found), SUBJECT, deployer, required, NOW).names
+    assert result.names == agreement(reversed(found), SUBJECT, deployer, required, DAY, NOW).names
     assert missing(*(one for one in found if one.signer == deployer), required=required, deployer=deployer) == required
 
 

@@ -91,6 +91,9 @@ def test_everything_wrong_is_said_at_once() -> None:
             "009_batch.sql": b"-- expand\n-- batches\n-- no-transaction\nUPDATE t SET a = 1;",
             "010_pause.sql": b"-- expand\n-- batches soon\nUPDATE t SET a = 1;",
             "011_lost_down.sql": b"SELECT 1;",
+            "008_index_down.sql": b"DROP INDEX CONCURRENTLY i;",
+            "012_two.sql": b"-- expand\n-- batches\nSET work_mem = 1; UPDATE t SET a = 1;",
+            "013_call.sql": b"-- expand\n-- batches\nSELECT fill();",
             "000_zero.sql": UP,
         }
     )
@@ -104,6 +107,8 @@ def test_everything_wrong_is_said_at_once() -> None:
     assert "add the line -- no-transaction" in told["008_index.sql"]
     assert "leave -- no-transaction out" in told["009_batch.sql"]
     assert "duration" in told["010_pause.sql"]
+    assert "add the line -- no-transaction" in told["008_index_down.sql"]
+    assert all("one INSERT, UPDATE or DELETE" in told[name] for name in ("012_two.sql", "013_call.sql"))
     assert "there is no 011_lost.sql" in told["011_lost_down.sql"]
     assert "begin with 001" in told["000_zero.sql"]
 
@@ -114,6 +119,8 @@ def test_headers_count_in_the_comment_at_the_beginning_alone() -> None:
     assert (migration.phase, migration.pause, migration.transactional) == ("contract", 2.0, True)
     (plain,) = read({"001_a.sql": b"-- expand\n-- batches\nUPDATE t SET a = 1;"}, "migrations")
     assert plain.pause == 0.1
+    text = "-- expand\n-- batches\n/* ; */ WITH some AS (SELECT ';', $f$;$f$) UPDATE t SET \"a;\" = 'it''s;'; -- ;\n"
+    assert read({"001_a.sql": text.encode()}, "migrations")[0].pause == 0.1
     assert not is_transactional("-- no-transaction\nSELECT 1;")
     assert is_transactional("SELECT 1;\n-- no-transaction")
 

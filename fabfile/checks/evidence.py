@@ -47,12 +47,13 @@ class Sending:
 
 @dataclass(frozen=True)
 class Schedule:
-    """What starts jobs on this machine: by which scheduler, whether ours are installed, and where they differ from what
-    `inv backup.schedule` would install now."""
+    """What starts jobs on this machine: by which scheduler, whether ours are installed, where they differ from what
+    `inv backup.schedule` would install now, and what keeps them from being started (`warnings`)."""
 
     scheduler: str
     installed: bool
     differences: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
+import subprocess
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +86,33 @@ def test_a_value_that_lacks_is_named_and_keeps_no_other_check_from_its_answer(ch
     assert found["database"][0]["verdict"] == "could not look"
 
 
+@contextmanager
+def cron_running(checkout: Checkout) -> Iterator[None]:
+    """What goes by the name of a cron daemon here."""
+    program = checkout.programs / "cron"
+    program.symlink_to(str(shutil.which("sleep")))
+    running = subprocess.Popen([program, "600"])
+    try:
+        yield
+    finally:
+        running.kill()
+        running.wait()
+
+
+def test_a_machine_without_crontab_is_told_so(checkout: Checkout) -> None:
+    (checkout.programs / "crontab").unlink()
+    if shutil.which("crontab", path=checkout.environment["PATH"]):
+        pytest.skip("this machine has one of its own")
+    (found,) = examined(checkout)["schedule"]
+    assert "there is no crontab" in found["seen"]
+
+
 def test_the_schedule_that_is_installed_here_is_seen_and_nothing_is_changed(checkout: Checkout) -> None:
+    with cron_running(checkout):
+        _schedule_is_seen(checkout)
+
+
+def _schedule_is_seen(checkout: Checkout) -> None:
     assert examined(checkout)["schedule"][0]["verdict"] == "not applicable"
     checkout.inv("backup.schedule")
     before = {path: path.stat().st_mtime_ns for path in checkout.home.rglob("*")}

@@ -40,7 +40,7 @@ def setup(
         if policy:
             document = writer_policy(settings)
             return reporter.answer(text.dumps(document, indent=2), document)
-        store, aim = session.recovery.catalogue.store, wanted(settings)
+        store, aim = session.store, wanted(settings)
         assert isinstance(store, S3Store), "sessions have no other"
         if yes:
             unsupported, refused = mend(store, aim)

@@ -80,7 +80,7 @@ def why_not(error: TurnoutError) -> Unseen:
 def examine(session: Session, limit: float = LIMIT) -> Evidence:
     """Look at all of it. What could not be looked at in time, or at all, is told in its place."""
     environment = session.environment
-    questions = Questions(limit, 2 * len(environment.hosts) + 9)
+    questions = Questions(limit, 2 * len(environment.hosts) + 10)
     ask = questions.ask
     hosts = {name: ask(partial(session.look_over, session.fleet[name], True)) for name in environment.hosts}
     looks = {name: ask(partial(session.look, session.fleet[name])) for name in environment.run_hosts}
@@ -92,6 +92,7 @@ def examine(session: Session, limit: float = LIMIT) -> Evidence:
     # Each of these answers that its subject is not there where the environment has none; its check says so first.
     database, bucket = ask(partial(_doorway, session)), ask(partial(_bucket, session))
     points, schedule = ask(partial(_points, session)), ask(partial(_schedule, session))
+    lacking = ask(partial(unreadable, environment, PROJECT, os.environ))
     custody = ask(lambda: (session.ages(), session.separation()))
     archiving, pending = ask(partial(_archiving, session)), ask(partial(_pending, session, observed))
     return Evidence(
@@ -100,7 +101,7 @@ def examine(session: Session, limit: float = LIMIT) -> Evidence:
         datetime.now(UTC),
         hosts={name: answer() for name, answer in hosts.items()},
         observed=observed(),
-        unreadable=unreadable(environment, PROJECT, os.environ),
+        unreadable=lacking(),
         custody=custody(),
         database=database(),
         bucket=bucket(),

@@ -72,7 +72,7 @@ class Evidence:
     hosts: Mapping[str, HostFacts | Unseen] = field(default_factory=dict)
     observed: Mapping[str, Observed | Unseen] = field(default_factory=dict)
     run: Sending | None = None
-    unreadable: tuple[Unreadable, ...] = ()
+    unreadable: tuple[Unreadable, ...] | Unseen = ()
     custody: tuple[tuple[Item, ...], Comparison | None] | Unseen = NOT_ASKED
     database: Doorway | Unseen = NOT_ASKED
     bucket: tuple[BucketFinding, ...] | Unseen = NOT_ASKED

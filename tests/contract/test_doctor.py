@@ -76,6 +76,11 @@ def test_what_is_typed_as_it_stands_mends_the_bucket(checkout: Checkout) -> None
     assert [finding["verdict"] for finding in examined(checkout)["bucket"]] == ["ok", "warning"]
 
 
+def test_the_bucket_is_mended_without_any_secret_of_the_application(checkout: Checkout) -> None:
+    del checkout.environment["PASSWORD"]
+    checkout.inv("bucket.setup", "--yes")
+
+
 def test_a_value_that_lacks_is_named_and_keeps_no_other_check_from_its_answer(checkout: Checkout) -> None:
     del checkout.environment["PASSWORD"]
     found = examined(checkout)

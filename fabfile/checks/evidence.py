@@ -63,7 +63,7 @@ class Evidence:
     `hosts` and `observed` hold those that were asked. `custody` is the age of each secret, and how they compare with
     those of the environment that they must differ from. `pending` are the migrations (version and checksum) that the
     live releases hold and the database has not had; `archiving` is what is wrong with pgBackRest's, None for nothing;
-    `in_clear` says that the store is spoken to without TLS.
+    `in_clear` says that the store is spoken to without TLS; `copy` is the bucket that backups are copied to, likewise.
     """
 
     name: str
@@ -77,6 +77,8 @@ class Evidence:
     database: Doorway | Unseen = NOT_ASKED
     bucket: tuple[BucketFinding, ...] | Unseen = NOT_ASKED
     in_clear: bool = False
+    copy: tuple[BucketFinding, ...] | Unseen = NOT_ASKED
+    copy_in_clear: bool = False
     points: tuple[RecoveryPoint, ...] | Unseen = NOT_ASKED
     schedule: Schedule | Unseen = NOT_ASKED
     archiving: str | Unseen | None = NOT_ASKED

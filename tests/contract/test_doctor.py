@@ -76,6 +76,20 @@ def test_what_is_typed_as_it_stands_mends_the_bucket(checkout: Checkout) -> None
     assert [finding["verdict"] for finding in examined(checkout)["bucket"]] == ["ok", "warning"]
 
 
+def test_the_bucket_for_copies_is_looked_at_and_made_by_its_own_command(checkout: Checkout) -> None:
+    configure(checkout, copy={"bucket": f"copies-{uuid.uuid4().hex}", "endpoint": "env:STORE"})
+    missing = next(found for found in examined(checkout)["bucket"] if "copies-" in found["where"])
+    assert (missing["verdict"], missing["seen"].partition(";")[0]) == ("critical", "bucket: does not exist")
+    assert missing["remedy"]["command"] == "inv bucket.setup --yes --copy --env=test"
+    checkout.inv("bucket.setup", "--copy", expect=2)
+    checkout.inv("bucket.setup", "--yes", "--copy")
+    assert [found["verdict"] for found in examined(checkout)["bucket"]] == ["critical", "warning", "ok", "warning"]
+
+
+def test_a_second_bucket_that_is_not_configured_cannot_be_set_up(checkout: Checkout) -> None:
+    assert "has no backup.copy section" in checkout.inv("bucket.setup", "--copy", expect=3).stderr
+
+
 def test_the_bucket_is_mended_without_any_secret_of_the_application(checkout: Checkout) -> None:
     del checkout.environment["PASSWORD"]
     checkout.inv("bucket.setup", "--yes")

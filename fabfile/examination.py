@@ -169,7 +169,7 @@ def _schedule(session: Session) -> Schedule:
 
 
 def _archiving(session: Session) -> str | None:
-    return session.physical.trouble() if session.physical else None
+    return session.physical.problem(session.physical.look()) if session.physical else None
 
 
 def _pending(session: Session, observed: Callable[[], Mapping[str, Observed | Unseen]]) -> frozenset[tuple[int, str]]:

@@ -143,6 +143,15 @@ class Backends:
             raise BadInput(f"hosts/{self.name}.yml has no backup section", "hosts/example.yml shows one")
         return self._store(settings, resolve_endpoint(settings, PROJECT, os.environ), settings.max_size)
 
+    @cached_property
+    def second_store(self) -> Store:
+        """The bucket that backups are copied to, likewise. Raises BadInput where there is none."""
+        settings = self.environment.backup
+        if settings is None or settings.copy_to is None:
+            raise BadInput(f"hosts/{self.name}.yml has no backup.copy section", "hosts/example.yml shows one")
+        endpoint = resolve_endpoint(settings.copy_to, PROJECT, os.environ, "backup.copy")
+        return self._store(settings.copy_to, endpoint, settings.max_size)
+
     @property
     def root(self) -> str:
         """What the keys of this environment begin with in its bucket."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fabfile.ui.reporter import Reporter
@@ -39,7 +40,15 @@ def judged(evidence: Evidence) -> dict[str, Sequence[Finding]]:
     found: dict[str, Sequence[Finding]] = {}
     for name, judge in CHECKS.items():
         try:
-            found[name] = tuple(judge(evidence))
+            found[name] = tuple(of_environment(one, evidence.name) for one in judge(evidence))
         except Exception as error:
             found[name] = (unseen("", f"internal error: {type(error).__name__}: {error}"),)
     return found
+
+
+def of_environment(finding: Finding, name: str) -> Finding:
+    """The finding, its remedy for the environment that was looked at; an error's hint may leave out which one."""
+    command = finding.remedy.command if finding.remedy else ""
+    if finding.remedy is None or not command.startswith("inv ") or "--env=" in command:
+        return finding
+    return replace(finding, remedy=replace(finding.remedy, command=f"{command} --env={name}"))

@@ -20,11 +20,12 @@ from fabfile.model.observed import Observed
 from fabfile.schedule import standing
 
 if TYPE_CHECKING:
-    from fabfile.config.backup import BackupSettings
+    from fabfile.config.backup import BackupSettings, BucketSettings, SafeguardSettings
     from fabfile.model.database_server import Doorway
     from fabfile.model.recovery_point import RecoveryPoint
     from fabfile.planning.bucket import Finding
     from fabfile.session import Session
+    from fabfile.storage.port import Store
 
 LIMIT = 45.0
 """Seconds for one answer: a store that nobody answers for is given up after 30."""
@@ -80,7 +81,7 @@ def why_not(error: TurnoutError) -> Unseen:
 def examine(session: Session, limit: float = LIMIT) -> Evidence:
     """Look at all of it. What could not be looked at in time, or at all, is told in its place."""
     environment = session.environment
-    questions = Questions(limit, 2 * len(environment.hosts) + 9)
+    questions = Questions(limit, 2 * len(environment.hosts) + 11)
     ask = questions.ask
     hosts = {name: ask(partial(session.look_over, session.fleet[name], True)) for name in environment.hosts}
     looks = {name: ask(partial(session.look, session.fleet[name])) for name in environment.run_hosts}
@@ -91,7 +92,9 @@ def examine(session: Session, limit: float = LIMIT) -> Evidence:
 
     # Each of these answers that its subject is not there where the environment has none; its check says so first.
     database, bucket = ask(partial(_doorway, session)), ask(partial(_bucket, session))
+    copy = ask(partial(_copy, session))
     points, schedule = ask(partial(_points, session)), ask(partial(_schedule, session))
+    lacking = ask(partial(unreadable, environment, PROJECT, os.environ))
     custody = ask(lambda: (session.ages(), session.separation()))
     archiving, pending = ask(partial(_archiving, session)), ask(partial(_pending, session, observed))
     return Evidence(
@@ -100,11 +103,13 @@ def examine(session: Session, limit: float = LIMIT) -> Evidence:
         datetime.now(UTC),
         hosts={name: answer() for name, answer in hosts.items()},
         observed=observed(),
-        unreadable=unreadable(environment, PROJECT, os.environ),
+        unreadable=lacking(),
         custody=custody(),
         database=database(),
         bucket=bucket(),
-        in_clear=_in_clear(session),
+        in_clear=_in_clear(environment.backup, "backup"),
+        copy=copy(),
+        copy_in_clear=_in_clear(environment.backup and environment.backup.copy_to, "backup.copy"),
         points=points(),
         schedule=schedule(),
         archiving=archiving(),
@@ -119,19 +124,27 @@ def _doorway(session: Session) -> Doorway:
 
 
 def _bucket(session: Session) -> tuple[Finding, ...]:
+    settings = _backup(session)
+    return _settings(session.store, settings, settings.safeguards)
+
+
+def _copy(session: Session) -> tuple[Finding, ...]:
+    settings = _backup(session)
+    return _settings(session.second_store, settings.copy_to or settings, settings.safeguards)
+
+
+def _settings(store: Store, settings: BucketSettings, safeguards: SafeguardSettings) -> tuple[Finding, ...]:
     from fabfile.planning.bucket import wanted
     from fabfile.storage.bucket import bucket_findings
     from fabfile.storage.s3 import S3Store
 
-    store = session.store
     assert isinstance(store, S3Store), "sessions have no other"
-    return bucket_findings(store, wanted(_backup(session)))
+    return bucket_findings(store, wanted(settings, safeguards))
 
 
-def _in_clear(session: Session) -> bool:
-    settings = session.environment.backup
+def _in_clear(settings: BucketSettings | None, section: str) -> bool:
     try:
-        endpoint = resolve_endpoint(settings, PROJECT, os.environ) if settings else None
+        endpoint = resolve_endpoint(settings, PROJECT, os.environ, section) if settings else None
     except BadInput:
         return False
     return bool(endpoint and endpoint.startswith("http://"))
@@ -156,7 +169,7 @@ def _schedule(session: Session) -> Schedule:
 
 
 def _archiving(session: Session) -> str | None:
-    return session.physical.trouble() if session.physical else None
+    return session.physical.problem(session.physical.look()) if session.physical else None
 
 
 def _pending(session: Session, observed: Callable[[], Mapping[str, Observed | Unseen]]) -> frozenset[tuple[int, str]]:

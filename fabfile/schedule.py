@@ -122,18 +122,19 @@ def check(reporter: Reporter, env: str | None = None, notify: bool = False, json
                 _tell(session, "backups are too old" if found.stale else "changes are not archived", text)
 
 
-def standing(session: Session) -> tuple[str, bool, tuple[str, ...]]:
-    """The scheduler of this machine, whether our jobs are installed, and where they differ from those wanted now; no
-    secret is read. Raises BadInput where nothing starts jobs here."""
+def standing(session: Session) -> tuple[str, bool, tuple[str, ...], tuple[str, ...]]:
+    """The scheduler of this machine, whether our jobs are installed, where they differ from those wanted now, and what
+    keeps them from being started; no secret is read. Raises BadInput where nothing starts jobs here."""
     from fabfile.remote.scheduler import scheduler
 
     found = scheduler()
     place = _place(session, found)
     present = found.present(place.name)
     if not present:
-        return found.kind, False, ()
+        return found.kind, False, (), ()
     jobs, jitter = _jobs(session, place, found)
-    return found.kind, True, tuple(_differences(present, found.wanted(jobs, place, jitter), place.variables))
+    differences = _differences(present, found.wanted(jobs, place, jitter), place.variables)
+    return found.kind, True, tuple(differences), tuple(found.warnings())
 
 
 def _settings(session: Session) -> ScheduleSettings:

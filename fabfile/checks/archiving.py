@@ -13,10 +13,10 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
     settings, found = evidence.environment.database, evidence.archiving
     if settings is None or settings.engine != "pgbackrest":
         yield beside_the_point("", "database.engine is not pgbackrest")
-    elif isinstance(found, Unseen):
+    elif isinstance(found, Unseen) and found.kind != "failed":
         yield unseen(settings.via, found.why, found.remedy)
     elif found:
         remedy = here("inv", "backup.pitr-check", f"--env={evidence.name}", note="it says more")
-        yield critical(settings.via, found, remedy)
+        yield critical(settings.via, found.why if isinstance(found, Unseen) else found, remedy)
     else:
         yield fine(settings.via, "every change is archived")

@@ -27,7 +27,9 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
     if old and (found.newest is not None or evidence.age > limit):
         yield critical("", found.sentence, here("inv", "backup", env))
     elif untried and (found.verified is not None or evidence.age > verified_limit):
-        yield warning("", found.sentence, here("inv", "backup.verify", "--backup=latest", env))
+        # The newest of all may be one of a part, which counts for nothing here.
+        verify = here("inv", "backup.verify", f"--backup={found.newest}", env)
+        yield warning("", found.sentence, verify if found.newest else here("inv", "backup", env))
     elif old or untried:
         young = f"the first run that hosts remember was {evidence.age / 3600:.1f} h ago"
         yield beside_the_point("", f"not due yet, {young}: {found.sentence}")

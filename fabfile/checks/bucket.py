@@ -1,10 +1,11 @@
-"""Whether the bucket answers, and is safe: encrypted, with versions and locks, closed to the public."""
+"""Whether the bucket, and the one for copies, answers and is safe: encrypted, with versions, closed to the public."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
 from fabfile.checks.evidence import Evidence, Unseen
+from fabfile.config.backup import BucketSettings
 from fabfile.model.finding import Finding, Remedy, Verdict, beside_the_point, critical, fine, here, unseen, worst
 from fabfile.planning.bucket import Finding as Setting
 
@@ -13,19 +14,29 @@ GRAVE = ("bucket", "public access")
 
 
 def judge(evidence: Evidence) -> Iterator[Finding]:
-    """Needs what `inv bucket.setup` shows, and the endpoint."""
-    settings, found = evidence.environment.backup, evidence.bucket
+    """Needs what `inv bucket.setup` shows of each bucket, and its endpoint."""
+    settings, setup = evidence.environment.backup, ("inv", "bucket.setup", "--yes")
     if settings is None:
         yield beside_the_point("", f"hosts/{evidence.name}.yml has no backup section")
         return
+    env, sealed = f"--env={evidence.name}", bool(settings.recipients)
+    yield from _look(settings, evidence.bucket, evidence.in_clear and not sealed, here(*setup, env))
+    if settings.copy_to:
+        mend = here(*setup, "--copy", env)
+        yield from _look(settings.copy_to, evidence.copy, evidence.copy_in_clear and not sealed, mend)
+
+
+def _look(
+    settings: BucketSettings, found: Sequence[Setting] | Unseen, in_clear: bool, setup: Remedy
+) -> Iterator[Finding]:
     where = f"s3://{settings.bucket}"
     if not isinstance(found, Unseen):
-        yield _judge(where, found, here("inv", "bucket.setup", "--yes", f"--env={evidence.name}"))
+        yield _judge(where, found, setup)
     elif found.kind == "failed":
         yield critical(where, found.why, found.remedy or Remedy(note="look at the store"))
     else:
         yield unseen(where, found.why, found.remedy)
-    if evidence.in_clear and not settings.recipients:
+    if in_clear:
         yield _in_clear(where)
 
 
@@ -52,5 +63,5 @@ def _verdict(one: Setting) -> Verdict:
 
 def _in_clear(where: str) -> Finding:
     told = "backups go to the store unencrypted: the endpoint is http://, and there are no backup.recipients"
-    note = "let backup.endpoint be https:// (backup.ca_file vouches for a certificate of your own), or set recipients"
+    note = "let its endpoint be https:// (its ca_file vouches for a certificate of your own), or set recipients"
     return Finding(where, "warning", told, Remedy(note=note))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Mapping
 
 from fabfile.checks.evidence import Evidence, Unseen
 from fabfile.config.database import DatabaseSettings
@@ -30,10 +31,10 @@ def _judge(settings: DatabaseSettings, found: Doorway) -> Finding:
     where = f"PostgreSQL {found.version} at {settings.host}:{settings.port}"
     if not found.offered and not is_local(found.listens):
         told = f"{where} offers no TLS, and listens at {found.listens} (as {settings.via} sees it)"
-        return critical(settings.via, told, _switch_on(settings, beside))
+        return critical(settings.via, told, _switch_on(settings))
     if not beside and not found.encrypted:
         told = f"what {settings.via} and {where} say to each other is not encrypted"
-        return critical(settings.via, told, _switch_on(settings, beside))
+        return critical(settings.via, told, _switch_on(settings))
     if found.plain:
         note = (
             "let the application ask for TLS (with node-postgres env: {PGSSLMODE: no-verify}, better verify-full), "
@@ -50,8 +51,15 @@ def is_local(listens: str) -> bool:
     return all(address.strip() in LOOPBACK for address in listens.split(",") if address.strip())
 
 
-def _switch_on(settings: DatabaseSettings, beside: bool) -> Remedy:
-    psql = f"sudo -u postgres psql -p {settings.port}"
-    command = f"{psql} -c 'ALTER SYSTEM SET ssl = on' -c 'SELECT pg_reload_conf()'"
-    note = "ssl_cert_file and ssl_key_file must name a certificate"
-    return as_root(settings.via, command, note) if beside else Remedy(note=f"on {settings.host}: {command}; {note}")
+def _switch_on(settings: DatabaseSettings) -> Remedy:
+    return alter(settings, {"ssl": "on"}, "ssl_cert_file and ssl_key_file must name a certificate")
+
+
+def alter(settings: DatabaseSettings, parameters: Mapping[str, str], note: str = "") -> Remedy:
+    """What gives the server's parameters these values, without a restart."""
+    statements = [f"ALTER SYSTEM SET {name} = {value}" for name, value in parameters.items()]
+    words = [word for statement in (*statements, "SELECT pg_reload_conf()") for word in ("-c", statement)]
+    command = shlex.join(["sudo", "-u", "postgres", "psql", "-p", str(settings.port), *words])
+    if settings.host in LOOPBACK:
+        return as_root(settings.via, command, note)
+    return Remedy(note="; ".join(filter(None, (f"on {settings.host}: {command}", note))))

@@ -23,7 +23,7 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
 
 def _problems(seen: Observed, paths: Paths, web: bool, evidence: Evidence) -> Iterator[Finding]:
     if not seen.writable:
-        command = f"install -d -o {seen.user} {paths.base}"
+        command = f"install -d -o {seen.user} {paths.base} {paths.root}"
         yield critical(seen.host, f"{paths.root} cannot be written by {seen.user}", as_root(seen.host, command))
     if web and not seen.nginx_writable:
         command = (

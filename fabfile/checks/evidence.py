@@ -47,12 +47,13 @@ class Sending:
 
 @dataclass(frozen=True)
 class Schedule:
-    """What starts jobs on this machine: by which scheduler, whether ours are installed, and where they differ from what
-    `inv backup.schedule` would install now."""
+    """What starts jobs on this machine: by which scheduler, whether ours are installed, where they differ from what
+    `inv backup.schedule` would install now, and what keeps them from being started (`warnings`)."""
 
     scheduler: str
     installed: bool
     differences: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Evidence:
     `hosts` and `observed` hold those that were asked. `custody` is the age of each secret, and how they compare with
     those of the environment that they must differ from. `pending` are the migrations (version and checksum) that the
     live releases hold and the database has not had; `archiving` is what is wrong with pgBackRest's, None for nothing;
-    `in_clear` says that the store is spoken to without TLS.
+    `in_clear` says that the store is spoken to without TLS; `copy` is the bucket that backups are copied to, likewise.
     """
 
     name: str
@@ -71,11 +72,13 @@ class Evidence:
     hosts: Mapping[str, HostFacts | Unseen] = field(default_factory=dict)
     observed: Mapping[str, Observed | Unseen] = field(default_factory=dict)
     run: Sending | None = None
-    unreadable: tuple[Unreadable, ...] = ()
+    unreadable: tuple[Unreadable, ...] | Unseen = ()
     custody: tuple[tuple[Item, ...], Comparison | None] | Unseen = NOT_ASKED
     database: Doorway | Unseen = NOT_ASKED
     bucket: tuple[BucketFinding, ...] | Unseen = NOT_ASKED
     in_clear: bool = False
+    copy: tuple[BucketFinding, ...] | Unseen = NOT_ASKED
+    copy_in_clear: bool = False
     points: tuple[RecoveryPoint, ...] | Unseen = NOT_ASKED
     schedule: Schedule | Unseen = NOT_ASKED
     archiving: str | Unseen | None = NOT_ASKED

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from fabfile.checks import (
     archiving,
+    audit,
     backups,
     boot,
     bucket,
@@ -67,6 +68,7 @@ CHECKS: Mapping[str, Judge] = {
     "cors": cors.judge,
     "rate-limit": rate_limit.judge,
     "database": database.judge,
+    "audit": audit.judge,
     "pg_dump": pg_dump.judge,
     "migrations": migrations.judge,
     "bucket": bucket.judge,

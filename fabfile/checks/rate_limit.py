@@ -9,7 +9,7 @@ from fabfile.checks.evidence import Evidence, look_at
 from fabfile.model.finding import Finding, Remedy, beside_the_point, fine, warning
 from fabfile.model.observed import Observed
 
-LIMIT = re.compile(r"^\s*limit_req\s+zone=", re.M)
+LIMIT = re.compile(r"^[^#\n]*\blimit_req\s+zone=", re.M)
 
 
 def judge(evidence: Evidence) -> Iterator[Finding]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
-from fabfile.checks.evidence import Evidence, Unseen
-from fabfile.model.finding import Finding, beside_the_point, fine, here, unseen, warning
+from fabfile.checks.evidence import Evidence, Schedule, Unseen
+from fabfile.model.finding import Finding, Remedy, beside_the_point, fine, here, unseen, warning
 from fabfile.planning.freshness import AHEAD, taken
 
 REASON = "scheduled"
@@ -20,13 +20,11 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
     if settings is None:
         yield beside_the_point("", f"hosts/{evidence.name}.yml has no backup section")
         return
-    install = here("inv", "backup.schedule", f"--env={evidence.name}")
-    if not isinstance(found, Unseen) and found.installed:
-        if found.differences:
-            told = f"the schedule that is installed here ({found.scheduler}) is not that of hosts/{evidence.name}.yml"
-            yield warning("", told, install)
-        else:
-            yield fine("", f"installed on this machine ({found.scheduler})")
+    nowhere, remedy = "none is installed here", here("inv", "backup.schedule", f"--env={evidence.name}")
+    if isinstance(found, Unseen):
+        nowhere, remedy = found.why, found.remedy or remedy
+    elif found.installed:
+        yield _installed(found, evidence, remedy)
         return
     if isinstance(points, Unseen):
         yield unseen("", points.why)
@@ -39,7 +37,17 @@ def judge(evidence: Evidence) -> Iterator[Finding]:
         yield fine("", f"installed elsewhere: backup {newest.number} was taken by the clock at {newest.created_at}")
     elif evidence.age <= limit:
         young = f"the first run that hosts remember was {evidence.age / 3600:.1f} h ago"
-        yield beside_the_point("", f"none is installed here, and none is overdue yet: {young}")
+        yield beside_the_point("", f"{nowhere}, and none is overdue yet: {young}")
     else:
-        told = f"none is installed here, and no backup was taken by the clock within {limit / 3600:.0f} h"
-        yield warning("", told, install)
+        told = f"{nowhere}, and no backup was taken by the clock within {limit / 3600:.0f} h"
+        yield warning("", told, remedy)
+
+
+def _installed(found: Schedule, evidence: Evidence, install: Remedy) -> Finding:
+    if found.differences:
+        told = f"the schedule that is installed here ({found.scheduler}) is not that of hosts/{evidence.name}.yml"
+        return warning("", told, install)
+    if found.warnings:
+        start = Remedy("sudo service cron start", note="or by its own name where it has another")
+        return warning("", f"installed on this machine ({found.scheduler}), but {'; '.join(found.warnings)}", start)
+    return fine("", f"installed on this machine ({found.scheduler})")

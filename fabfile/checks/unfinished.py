@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fabfile.checks.evidence import Evidence
+from fabfile.errors import Refused
 from fabfile.model.finding import Finding, Remedy, critical, fine, warning
-from fabfile.planning.unfinished import find_unfinished
+from fabfile.planning.unfinished import find_unfinished, readable
 
 
 def judge(evidence: Evidence) -> Iterator[Finding]:
     """Needs the record of a run that hosts keep until it has ended; one whose holder is alive still goes on."""
     seen = evidence.seen
     if not seen:
+        return
+    try:
+        readable(seen)
+    except Refused as error:
+        yield critical("", error.fact, Remedy(note=error.hint))
         return
     found = find_unfinished(seen)
     if found is None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fabfile.checks.evidence import Evidence
+from fabfile.checks.evidence import Evidence, Unseen
 from fabfile.config.required import IDENTITY, Unreadable, required
-from fabfile.model.finding import Finding, Remedy, critical, fine, from_hint, warning
+from fabfile.model.finding import Finding, Remedy, critical, fine, from_hint, unseen, warning
 
 
 def judge(evidence: Evidence) -> Iterator[Finding]:
     """Needs which of the values cannot be read; no value itself."""
+    if isinstance(evidence.unreadable, Unseen):
+        yield unseen("", evidence.unreadable.why)
+        return
     for lacking in evidence.unreadable:
         told = f"{lacking.key}: {lacking.fact}"
         # Only a restore needs it, and there may be a reason to keep it elsewhere.

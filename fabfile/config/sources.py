@@ -91,9 +91,11 @@ def resolve_all(environment: Environment, project: Path, environ: Mapping[str, s
     )
 
 
-def resolve_endpoint(bucket: BucketSettings, project: Path, environ: Mapping[str, str]) -> str | None:
-    """The URL of the store of `backup`, None for AWS, without any other value being read. Raises BadInput."""
-    endpoint, key = bucket.endpoint, "backup.endpoint"
+def resolve_endpoint(
+    bucket: BucketSettings, project: Path, environ: Mapping[str, str], section: str = "backup"
+) -> str | None:
+    """The URL of the store of that section, None for AWS, without any other value being read. Raises BadInput."""
+    endpoint, key = bucket.endpoint, f"{section}.endpoint"
     if not endpoint or not endpoint.startswith("env:"):
         return endpoint
     found = Reader(project, environ).read(endpoint, key).value

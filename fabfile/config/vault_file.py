@@ -96,7 +96,7 @@ def vault_identity(settings: VaultSettings, project: Path, environ: Mapping[str,
         try:
             return SecretStr(read_value(place, "vault.identity", project)[0])
         except BadInput as error:
-            raise BadInput(error.fact, f"{error.hint} (age-keygen makes one), or set {IDENTITY}") from None
+            raise BadInput(error.fact, f"age-keygen makes one, and {IDENTITY} may hold it: {error.hint}") from None
     if not environ.get(place):
         raise BadInput(f"vault.identity: the environment variable {place} is not set", f"export {place}=…")
     return SecretStr(environ[place])

@@ -69,7 +69,7 @@ def scheduler(root: Path = Path("/")) -> Scheduler:
         return Cron(home / ".config/turnout", home / ".local/state/turnout", root / "proc")
     raise BadInput(
         "nothing on this machine starts jobs by the clock: systemd does not run, and there is no crontab",
-        "install cron, or do it on another machine",
+        "do it on another machine, or install cron: sudo apt-get install cron",
     )
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
+import subprocess
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +76,25 @@ def test_what_is_typed_as_it_stands_mends_the_bucket(checkout: Checkout) -> None
     assert [finding["verdict"] for finding in examined(checkout)["bucket"]] == ["ok", "warning"]
 
 
+def test_the_bucket_for_copies_is_looked_at_and_made_by_its_own_command(checkout: Checkout) -> None:
+    configure(checkout, copy={"bucket": f"copies-{uuid.uuid4().hex}", "endpoint": "env:STORE"})
+    missing = next(found for found in examined(checkout)["bucket"] if "copies-" in found["where"])
+    assert (missing["verdict"], missing["seen"].partition(";")[0]) == ("critical", "bucket: does not exist")
+    assert missing["remedy"]["command"] == "inv bucket.setup --yes --copy --env=test"
+    checkout.inv("bucket.setup", "--copy", expect=2)
+    checkout.inv("bucket.setup", "--yes", "--copy")
+    assert [found["verdict"] for found in examined(checkout)["bucket"]] == ["critical", "warning", "ok", "warning"]
+
+
+def test_a_second_bucket_that_is_not_configured_cannot_be_set_up(checkout: Checkout) -> None:
+    assert "has no backup.copy section" in checkout.inv("bucket.setup", "--copy", expect=3).stderr
+
+
+def test_the_bucket_is_mended_without_any_secret_of_the_application(checkout: Checkout) -> None:
+    del checkout.environment["PASSWORD"]
+    checkout.inv("bucket.setup", "--yes")
+
+
 def test_a_value_that_lacks_is_named_and_keeps_no_other_check_from_its_answer(checkout: Checkout) -> None:
     del checkout.environment["PASSWORD"]
     found = examined(checkout)
@@ -83,7 +105,33 @@ def test_a_value_that_lacks_is_named_and_keeps_no_other_check_from_its_answer(ch
     assert found["database"][0]["verdict"] == "could not look"
 
 
+@contextmanager
+def cron_running(checkout: Checkout) -> Iterator[None]:
+    """What goes by the name of a cron daemon here."""
+    program = checkout.programs / "cron"
+    program.symlink_to(str(shutil.which("sleep")))
+    running = subprocess.Popen([program, "600"])
+    try:
+        yield
+    finally:
+        running.kill()
+        running.wait()
+
+
+def test_a_machine_without_crontab_is_told_so(checkout: Checkout) -> None:
+    (checkout.programs / "crontab").unlink()
+    if shutil.which("crontab", path=checkout.environment["PATH"]):
+        pytest.skip("this machine has one of its own")
+    (found,) = examined(checkout)["schedule"]
+    assert "there is no crontab" in found["seen"]
+
+
 def test_the_schedule_that_is_installed_here_is_seen_and_nothing_is_changed(checkout: Checkout) -> None:
+    with cron_running(checkout):
+        _schedule_is_seen(checkout)
+
+
+def _schedule_is_seen(checkout: Checkout) -> None:
     assert examined(checkout)["schedule"][0]["verdict"] == "not applicable"
     checkout.inv("backup.schedule")
     before = {path: path.stat().st_mtime_ns for path in checkout.home.rglob("*")}

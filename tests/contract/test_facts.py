@@ -91,3 +91,18 @@ def test_a_server_tells_how_one_comes_in(server: Server) -> None:
     assert found.version.startswith("15.")
     assert (found.encrypted, found.offered, found.listens) == (True, True, "*")
     assert found.plain == ()
+    assert set(found.unlogged) == {"log_connections", "log_statement"}
+
+
+def test_a_server_tells_whether_it_logs_who_comes_in_and_who_changes_the_schema(server: Server) -> None:
+    try:
+        server.ask("postgres", "ALTER SYSTEM SET log_connections = on")
+        server.ask("postgres", "ALTER SYSTEM SET log_statement = ddl")
+        server.ask("postgres", "SELECT pg_reload_conf()")
+        deadline = time.monotonic() + 10
+        while doorway(server.database).unlogged:
+            assert time.monotonic() < deadline
+    finally:
+        server.ask("postgres", "ALTER SYSTEM RESET log_connections")
+        server.ask("postgres", "ALTER SYSTEM RESET log_statement")
+        server.ask("postgres", "SELECT pg_reload_conf()")

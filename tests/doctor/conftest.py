@@ -48,6 +48,9 @@ def well(lab: Lab, tmp_path: Path) -> Iterator[Project]:
         pytest.skip("would touch this machine's own systemd")
     for host in lab.hosts:
         install_certificate(lab, host, valid(NAME, -1, 89))
+    for parameter in ("log_connections = on", "log_statement = ddl"):
+        lab.execute("db", "psql", "-qc", f"alter system set {parameter}", user="postgres")
+    lab.execute("db", "psql", "-qc", "select pg_reload_conf()", user="postgres")
     with on_bare_hosts(tmp_path / "project", lab) as project:
         _make_a_desk(project, tmp_path / "desk")
         _configure(project)

@@ -125,6 +125,8 @@ def test_ctrl_c_during_a_test_undoes_the_run_at_once(project: Project, first: st
     with unchanged(project):
         process = project.start("deploy", f"--release={second}", "--json")
         _wait_for(process, "smoke-idle")
+        begun = "until pgrep -fx 'sleep 200' > /dev/null; do sleep 0.05; done"
+        project.lab.execute("h1", "timeout", "30", "bash", "-c", begun)
         done = project.interrupt(process)
     assert done.code == 130, done.text
     assert project.lab.execute("h1", "bash", "-c", "pgrep -fx 'sleep 200' || true").strip() == ""

@@ -19,6 +19,8 @@ ARCHIVED = environment(
         (evidence(environment=ARCHIVED, archiving=None), "ok"),
         (evidence(environment=ARCHIVED, archiving="nothing was archived for 2 h"), "critical"),
         (evidence(environment=ARCHIVED, archiving=Unseen("no answer")), "could not look"),
+        (evidence(environment=ARCHIVED, archiving=Unseen("h1: no connection", "elsewhere")), "could not look"),
+        (evidence(environment=ARCHIVED, archiving=Unseen("pgbackrest: not found", "failed")), "critical"),
     ],
 )
 def test_what_postgresql_says_of_its_archiver_counts(given: Evidence, verdict: str) -> None:

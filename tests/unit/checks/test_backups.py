@@ -16,7 +16,7 @@ from tests.unit.checks.seen import BACKUP, NOW, environment, evidence, live, of
 from tests.unit.planning.test_freshness import point
 
 STORED = environment(backup=BACKUP)
-VERIFY = "inv backup.verify --backup=latest --env=demo"
+VERIFY = "inv backup.verify --backup={} --env=demo"
 
 
 def taken(hours: float, number: int = 1, verified: bool = False, reason: str = "scheduled") -> RecoveryPoint:
@@ -36,8 +36,9 @@ def after(hours: float, *points: RecoveryPoint, **change: Any) -> Evidence:
         (after(1000, taken(1, 2), taken(20, 1, verified=True)), "ok", ""),
         (after(1000, taken(13)), "critical", "inv backup --env=demo"),
         (after(1000), "critical", "inv backup --env=demo"),
-        (after(1000, taken(1)), "warning", VERIFY),
-        (after(1000, taken(1, 2), taken(31, 1, verified=True)), "warning", VERIFY),
+        (after(1000, taken(1)), "warning", VERIFY.format(1)),
+        (after(1000, taken(1, 2), taken(31, 1, verified=True)), "warning", VERIFY.format(2)),
+        (after(1000, replace(taken(1, 3), kind="database"), taken(2, 2)), "warning", VERIFY.format(2)),
         (after(1), "not applicable", ""),
         (after(11.9), "not applicable", ""),
         (after(12.1), "critical", "inv backup --env=demo"),

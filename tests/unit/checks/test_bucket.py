@@ -74,6 +74,24 @@ def test_what_travels_in_clear_is_warned_of_unless_it_is_encrypted_before() -> N
     assert [found.verdict for found in judge(given)] == ["ok"]
 
 
+def test_a_second_bucket_is_judged_like_the_first_and_mended_by_a_command_of_its_own() -> None:
+    copied = environment(backup={**BACKUP, "copy": {"bucket": "copies", "endpoint": "http://s3.other"}})
+    open_to_all = findings(replace(SAFE, public_access=None), WANTED)
+    given = evidence(environment=copied, bucket=findings(SAFE, WANTED), copy=open_to_all, copy_in_clear=True)
+    first, second, clear = judge(given)
+    assert (first.where, first.verdict) == ("s3://backups", "ok")
+    assert (second.where, second.verdict) == ("s3://copies", "critical")
+    assert second.remedy
+    assert second.remedy.command == "inv bucket.setup --yes --copy --env=demo"
+    assert (clear.where, clear.verdict) == ("s3://copies", "warning")
+
+
+def test_a_second_bucket_that_does_not_answer_is_critical() -> None:
+    copied = environment(backup={**BACKUP, "copy": {"bucket": "copies"}})
+    given = evidence(environment=copied, bucket=findings(SAFE, WANTED), copy=Unseen("no connection", "failed"))
+    assert [found.verdict for found in judge(given)] == ["ok", "critical"]
+
+
 def test_no_backup_section_is_no_bucket() -> None:
     (found,) = judge(evidence())
     assert found.verdict == "not applicable"

@@ -15,7 +15,7 @@ def test_both_directories_are_wanted_and_their_remedies_are_roots() -> None:
     found = list(judge(evidence(observed=seen)))
     assert [one.verdict for one in found] == ["critical", "critical"]
     assert [one.remedy.command for one in found if one.remedy] == [
-        "install -d -o deploy /var/app",
+        "install -d -o deploy /var/app /var/app/shop",
         "install -d -o deploy /etc/nginx/turnout && "
         "echo 'include /etc/nginx/turnout/*.conf;' > /etc/nginx/conf.d/turnout.conf",
     ]

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from fabfile.checks import listing
+from fabfile.checks.evidence import Unseen
 from fabfile.checks.listing import BEFORE_A_RUN, CHECKS
 from fabfile.doctor import judged
-from fabfile.model.finding import GREEN
-from tests.unit.checks.seen import evidence
+from fabfile.model.finding import GREEN, Remedy
+from tests.unit.checks.seen import environment, evidence
 
 NOT_CHECKS = {"__init__", "evidence", "listing", "preflight"}
 
@@ -31,3 +32,9 @@ def test_a_check_that_breaks_keeps_no_other_from_its_word() -> None:
     assert broken["login"][0].verdict == "could not look"
     assert broken["login"][0].seen.startswith("internal error: ")
     assert broken["unfinished"][0].verdict == "ok"
+
+
+def test_every_remedy_is_for_the_environment_that_was_looked_at() -> None:
+    elsewhere = Unseen("the vault has no KEY", "elsewhere", Remedy("inv secrets.set KEY"))
+    found = judged(evidence(environment=environment(secrets={"KEY": "env:KEY"}), custody=elsewhere))["secrets"]
+    assert [one.remedy for one in found] == [Remedy("inv secrets.set KEY --env=demo")]

@@ -17,6 +17,7 @@ MIGRATED = environment(database=DATABASE, migrations={"folder": "migrations"})
         (evidence(environment=MIGRATED, pending=frozenset()), "ok"),
         (evidence(environment=MIGRATED, pending=frozenset({(12, "b"), (3, "a")})), "warning"),
         (evidence(environment=MIGRATED, pending=Unseen("no answer")), "could not look"),
+        (evidence(environment=MIGRATED, pending=frozenset(), observed={"h1": Unseen("gone")}), "could not look"),
         (evidence(), "not applicable"),
     ],
 )

@@ -15,6 +15,7 @@ NAMED = environment(site={"server_name": "shop.example"})
     ("site", "verdict"),
     [
         ("server {\n    limit_req zone=shop burst=20;\n}", "ok"),
+        ("location /api { limit_req zone=shop; }", "ok"),
         ("limit_req_zone $binary_remote_addr zone=shop:1m rate=10r/s;\nserver {}", "warning"),
         ("server {\n    # limit_req zone=shop;\n}", "warning"),
     ],

@@ -38,3 +38,10 @@ def test_one_whose_holder_lives_goes_on() -> None:
 def test_none_is_well_and_hosts_that_nobody_saw_say_nothing() -> None:
     assert of(judge, evidence(), "").verdict == "ok"
     assert list(judge(evidence(observed={}))) == []
+
+
+def test_a_record_that_another_version_has_written_is_no_end() -> None:
+    found = of(judge, evidence(observed={"h1": live("h1", pending='{"run":"r9"}'), "h2": live("h2")}), "")
+    assert found.verdict == "critical"
+    assert found.seen == "h1: a run has not ended, and its record was written by another version"
+    assert found.remedy

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fabfile.checks.evidence import Unseen
 from fabfile.checks.variables import judge
 from fabfile.config.required import IDENTITY, Unreadable
 from tests.unit.checks.seen import environment, evidence, of
@@ -31,3 +32,8 @@ def test_what_only_a_restore_needs_is_no_more_than_a_warning() -> None:
 def test_all_of_them_are_counted_when_they_are_there() -> None:
     given = evidence(environment=environment(secrets={"KEY": "env:KEY", "OTHER": "file:other"}))
     assert of(judge, given, "").seen == "2 values, each where the environment's file says"
+
+
+def test_a_place_that_does_not_answer_in_time_is_no_value_that_lacks() -> None:
+    found = of(judge, evidence(unreadable=Unseen("cut off: there was no answer within 45 s")), "")
+    assert (found.verdict, found.seen) == ("could not look", "cut off: there was no answer within 45 s")

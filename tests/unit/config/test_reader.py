@@ -14,6 +14,7 @@ from fabfile.config.custody import VaultSettings
 from fabfile.config.reader import Found, Reader
 from fabfile.config.vault_file import open_vault, seal
 from fabfile.errors import BadInput
+from fabfile.model.finding import from_hint
 from fabfile.model.vault import Entry, Vault
 
 KEY, OTHER = pyrage.x25519.Identity.generate(), pyrage.x25519.Identity.generate()
@@ -90,6 +91,15 @@ def test_an_identity_may_be_in_a_file_or_a_variable_that_the_configuration_names
     for identity, environ in (("file:key", {}), ("env:MINE", {"MINE": str(KEY)})):
         settings = SETTINGS.model_copy(update={"identity": identity})
         assert reader(tmp_path, environ, settings).read("age:A", "secrets.A").value.get_secret_value() == "one"
+
+
+def test_an_identity_that_others_can_open_comes_with_a_command_that_can_be_typed(tmp_path: Path) -> None:
+    vault(tmp_path, A="one")
+    (tmp_path / "key").write_text(str(KEY))
+    (tmp_path / "key").chmod(0o644)
+    with pytest.raises(BadInput, match="open to other users") as refused:
+        reader(tmp_path, {}, SETTINGS.model_copy(update={"identity": "file:key"})).read("age:A", "secrets.A")
+    assert from_hint(refused.value.hint).command == f"chmod 600 {tmp_path / 'key'}"
 
 
 @pytest.mark.parametrize(

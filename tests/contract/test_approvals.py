@@ -21,6 +21,8 @@ from tests.listener import listening
 from tests.unit.test_environments import Checkout
 from tests.unit.test_signing import Keys
 
+pytestmark = pytest.mark.slow
+
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "hunter2-aws"}
 BUCKET = "approvals"
 DIGEST = "ab" * 32

@@ -20,7 +20,10 @@ from fabfile.checks.listing import CHECKS
 from tests.contract.test_schedule import Checkout
 from tests.listener import listening
 
-pytestmark = pytest.mark.skipif(Path("/run/systemd/system").is_dir(), reason="would touch this machine's own systemd")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(Path("/run/systemd/system").is_dir(), reason="would touch this machine's own systemd"),
+]
 
 
 @pytest.fixture

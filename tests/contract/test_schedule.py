@@ -27,7 +27,10 @@ from tests.unit.remote.test_scheduler import CRONTAB
 
 PASSWORD = 'pa"ss$word\nof two lines'
 
-pytestmark = pytest.mark.skipif(Path("/run/systemd/system").is_dir(), reason="would touch this machine's own systemd")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(Path("/run/systemd/system").is_dir(), reason="would touch this machine's own systemd"),
+]
 
 
 class Checkout:

@@ -19,6 +19,8 @@ from tests.unit.artifact.test_build import application
 from tests.unit.test_environments import Checkout
 from tests.unit.test_signing import Keys
 
+pytestmark = pytest.mark.slow
+
 ARTIFACTS = st.builds(
     Artifact,
     st.sampled_from(["1.0", "2.0"]),

@@ -20,6 +20,8 @@ from fabfile.session import opened
 from fabfile.ui.reporter import Reporter
 from tests.checkout import copy_product
 
+pytestmark = pytest.mark.slow
+
 BASE = "base: true\napp: shop\nsecrets:\n  KEY: env:SHOP_KEY\nhealth: {timeout: 30s}\n"
 STAGING = "extends: base.yml\nhosts: {s1: {}}\n"
 PRODUCTION = "extends: base.yml\nprotected: true\nhosts: {p1: {}, p2: {}}\nhealth: {timeout: 90s}\n"

@@ -8,6 +8,8 @@ import pytest
 
 from tests.unit.test_environments import Checkout
 
+pytestmark = pytest.mark.slow
+
 ENVIRONMENT = """
 app: shop
 hosts: {h1: {}}

@@ -16,6 +16,8 @@ import pytest
 
 from tests.unit.test_environments import Checkout
 
+pytestmark = pytest.mark.slow
+
 ANN, BOB = pyrage.x25519.Identity.generate(), pyrage.x25519.Identity.generate()
 LIVE = """
 app: shop

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fabfile.commands.timetable import (
@@ -143,7 +143,6 @@ def test_a_block_whose_frame_is_broken_is_not_guessed_at(lost: int) -> None:
 VALUE = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)
 
 
-@settings(max_examples=50)
 @given(st.dictionaries(st.from_regex(r"T_[A-Z0-9_]{1,10}", fullmatch=True), VALUE, min_size=1, max_size=4))
 def test_sh_reads_every_value_of_the_environment_file_as_it_was(values: dict[str, str]) -> None:
     named = " ".join('"$' + name + '"' for name in sorted(values))

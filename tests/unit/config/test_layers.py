@@ -19,7 +19,6 @@ from tests.unit.config.test_load_properties import (
     Writer,
     at,
     documents,
-    few,
     parent_of,
     places,
     randoms,
@@ -181,7 +180,6 @@ def written(data: Data, rng: random.Random) -> tuple[dict[str, str], dict[str, W
     return texts, writers
 
 
-@few
 @given(documents(), randoms)
 def test_however_an_environment_is_divided_it_stays_the_same(data: Data, rng: random.Random) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -190,7 +188,6 @@ def test_however_an_environment_is_divided_it_stays_the_same(data: Data, rng: ra
     assert found == Environment.model_validate({**data, "extends": "base.yml"})
 
 
-@few
 @given(documents(), randoms, st.data())
 def test_a_wrong_type_is_told_at_its_line_in_its_file(data: Data, rng: random.Random, choice: st.DataObject) -> None:
     place = choice.draw(st.sampled_from(places(data)))

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
@@ -175,7 +175,6 @@ def documents(draw: DrawFn) -> Data:
     return {key: data[key] for key in draw(st.permutations(list(data)))}
 
 
-few = settings(deadline=None, max_examples=60)
 randoms = st.randoms(use_true_random=False)
 
 
@@ -208,13 +207,11 @@ def parent_of(data: Data, place: Place) -> Any:
     return inner
 
 
-@few
 @given(documents(), randoms)
 def test_a_valid_document_loads_as_it_was_meant(data: Data, rng: random.Random) -> None:
     assert load_text(Writer(rng).write(data)) == Environment.model_validate(data)
 
 
-@few
 @given(documents(), randoms, st.data())
 def test_an_unknown_key_is_told_at_its_line(data: Data, rng: random.Random, choice: st.DataObject) -> None:
     sections: list[Place] = [(), ("process", "ports"), *((name,) for name in SECTIONS)]
@@ -233,7 +230,6 @@ def test_an_unknown_key_is_told_at_its_line(data: Data, rng: random.Random, choi
     assert found[0].startswith(f"hosts/x.yml:{writer.lines[place]}: {at(place)}: unknown key; ")
 
 
-@few
 @given(documents(), randoms, st.data())
 def test_a_wrong_type_is_told_at_its_line(data: Data, rng: random.Random, choice: st.DataObject) -> None:
     place = choice.draw(st.sampled_from(places(data)))
@@ -248,7 +244,6 @@ def test_a_wrong_type_is_told_at_its_line(data: Data, rng: random.Random, choice
     assert found[0].startswith(f"hosts/x.yml:{writer.lines[place]}: {at(place)}: expected ")
 
 
-@few
 @given(documents(), randoms, st.sampled_from(REQUIRED))
 def test_a_missing_key_is_told_at_the_line_of_its_section(data: Data, rng: random.Random, place: Place) -> None:
     del parent_of(data, place)[place[-1]]
@@ -257,7 +252,6 @@ def test_a_missing_key_is_told_at_the_line_of_its_section(data: Data, rng: rando
     assert found == [f"hosts/x.yml:{writer.lines[place[:-1]]}: {at(place)}: this key is required and missing"]
 
 
-@few
 @given(documents(), randoms, st.data())
 def test_a_repeated_key_is_told_at_its_second_line(data: Data, rng: random.Random, choice: st.DataObject) -> None:
     key = choice.draw(st.sampled_from(list(data)))
@@ -268,7 +262,6 @@ def test_a_repeated_key_is_told_at_its_second_line(data: Data, rng: random.Rando
     assert found == [f"hosts/x.yml:{again}: {key}: this key is already on line {writer.lines[(key,)]}; remove one"]
 
 
-@few
 @given(documents(), randoms, st.data())
 def test_a_secret_written_into_the_file_is_never_repeated(
     data: Data, rng: random.Random, choice: st.DataObject

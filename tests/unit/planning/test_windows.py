@@ -7,7 +7,7 @@ from itertools import islice, pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fabfile.model.calendar import (
@@ -25,7 +25,6 @@ NEW_YORK, BERLIN = "America/New_York", "Europe/Berlin"
 ZONES = [NEW_YORK, BERLIN, "Australia/Lord_Howe", "Pacific/Apia", "Asia/Kathmandu", "America/Sao_Paulo", "UTC"]
 """Among them half an hour of DST, a day that was left out, changes at midnight, and none at all."""
 HOUR = timedelta(hours=1)
-few = settings(deadline=None, max_examples=60)
 moments = st.datetimes(datetime(2011, 1, 1), datetime(2032, 12, 31), timezones=st.just(UTC)).map(
     lambda moment: moment.replace(microsecond=0)
 )
@@ -101,7 +100,6 @@ def test_a_day_that_was_left_out_has_no_window() -> None:
     assert [f"{wall(span.begin, 'Pacific/Apia'):%d %b}" for span in islice(found, 2)] == ["06 Jan", "13 Jan"]
 
 
-@few
 @given(moments, st.integers(0, 2879), zones)
 def test_a_time_is_reached_when_the_clock_first_shows_it_or_is_beyond(
     moment: datetime, minutes: int, zone: str
@@ -114,7 +112,6 @@ def test_a_time_is_reached_when_the_clock_first_shows_it_or_is_beyond(
     assert all(wall(before, zone) < wanted for before in earlier)
 
 
-@few
 @given(windows, moments)
 def test_windows_come_in_order_are_never_empty_and_begin_on_their_days(window: Window, after: datetime) -> None:
     found = list(islice(occurrences(window, after), 30))
@@ -124,14 +121,12 @@ def test_windows_come_in_order_are_never_empty_and_begin_on_their_days(window: W
     assert all(span.end - span.begin <= timedelta(hours=25) for span in found)
 
 
-@few
 @given(windows, moments)
 def test_one_week_has_as_many_windows_as_days_but_for_changes_of_the_clock(window: Window, after: datetime) -> None:
     week = [span for span in islice(occurrences(window, after), 20) if after <= span.begin < after + timedelta(days=7)]
     assert abs(len(week) - len(window.days)) <= 1
 
 
-@few
 @given(calendars, moments)
 def test_a_deploy_may_begin_exactly_when_the_windows_say_so_and_no_freeze(found: Calendar, now: datetime) -> None:
     verdict = judge(found, now)
@@ -141,7 +136,6 @@ def test_a_deploy_may_begin_exactly_when_the_windows_say_so_and_no_freeze(found:
     assert bool(verdict.why) != verdict.open
 
 
-@few
 @given(calendars, moments)
 def test_the_next_moment_is_one_at_which_a_deploy_may_begin_and_no_earlier_one_is(
     found: Calendar, now: datetime
@@ -156,7 +150,6 @@ def test_the_next_moment_is_one_at_which_a_deploy_may_begin_and_no_earlier_one_i
     assert not judge(found, verdict.next - timedelta(seconds=1)).open
 
 
-@few
 @given(calendars, moments)
 def test_an_open_window_ends_when_it_is_said_to(found: Calendar, now: datetime) -> None:
     verdict = judge(found, now)
@@ -166,7 +159,6 @@ def test_an_open_window_ends_when_it_is_said_to(found: Calendar, now: datetime) 
     assert not judge(found, verdict.until).open
 
 
-@few
 @given(calendars, moments)
 def test_openings_are_apart_and_in_order(found: Calendar, now: datetime) -> None:
     spans = list(islice(openings(found, now), 10))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fabfile.errors import FleetError, Unreachable
@@ -61,7 +61,6 @@ def graphs(draw: st.DrawFn) -> dict[str, frozenset[str]]:
     return {name: needs[name] for name in draw(st.permutations(names))}
 
 
-@settings(max_examples=60)
 @given(graphs(), st.frozensets(st.sampled_from("abcdefgh"), max_size=2))
 def test_each_begins_once_what_it_needs_has_passed_and_none_without(
     graph: dict[str, frozenset[str]], failing: frozenset[str]

@@ -20,7 +20,7 @@ from urllib.parse import parse_qs, urlsplit
 import psycopg
 from pydantic import SecretStr
 
-from fabfile.config.schema import DatabaseSettings
+from fabfile.config.database import DatabaseSettings
 from fabfile.database.postgres import Postgres
 from fabfile.remote.local import LocalHost
 

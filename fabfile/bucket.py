@@ -20,12 +20,18 @@ if TYPE_CHECKING:
     help={
         "yes": "change what differs; without it, only show that, and exit 2 if there is anything",
         "policy": "print an IAM policy for a key that takes backups and cannot delete them, and nothing else",
+        "copy": "the second bucket, that of backup.copy",
         "env": ENV,
         "json": JSON,
     }
 )
 def setup(
-    reporter: Reporter, yes: bool = False, policy: bool = False, env: str | None = None, json: bool = False
+    reporter: Reporter,
+    yes: bool = False,
+    policy: bool = False,
+    copy: bool = False,
+    env: str | None = None,
+    json: bool = False,
 ) -> None:
     """Show where the bucket lacks versions, locks, encryption or lifecycle rules; with --yes give it what it lacks."""
     from fabfile.planning.bucket import wanted, writer_policy
@@ -34,13 +40,16 @@ def setup(
     from fabfile.storage.s3 import S3Store
 
     with opened(env, reporter, read_only=True) as session:
-        settings = session.environment.backup
-        if settings is None:
-            raise BadInput(f"hosts/{session.name}.yml has no backup section", "hosts/example.yml shows one")
+        backup = session.environment.backup
+        settings = backup.copy_to if backup and copy else backup
+        if backup is None or settings is None:
+            section = "backup.copy" if copy else "backup"
+            raise BadInput(f"hosts/{session.name}.yml has no {section} section", "hosts/example.yml shows one")
         if policy:
             document = writer_policy(settings)
             return reporter.answer(text.dumps(document, indent=2), document)
-        store, aim = session.recovery.catalogue.store, wanted(settings)
+        which = " --copy" if copy else ""
+        store, aim = session.second_store if copy else session.store, wanted(settings, backup.safeguards)
         assert isinstance(store, S3Store), "sessions have no other"
         if yes:
             unsupported, refused = mend(store, aim)
@@ -49,13 +58,13 @@ def setup(
             if refused:
                 raise StorageError(
                     f"s3://{settings.bucket}: {len(refused)} settings could not be changed",
-                    "mend what is named and run it again; all others are as wanted: inv bucket.setup",
+                    f"mend what is named and run it again; all others are as wanted: inv bucket.setup{which}",
                     refused,
                 )
         found = bucket_findings(store, aim)
         _show(reporter, found, settings.bucket)
         if not yes and any(finding.request for finding in found):
-            reporter.say("to change what differs: inv bucket.setup --yes")
+            reporter.say(f"to change what differs: inv bucket.setup{which} --yes")
             reporter.leave(2)
     return None
 

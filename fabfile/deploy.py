@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fabfile.errors import BadInput
 from fabfile.ui.reporter import Reporter
-from fabfile.verb import ENV, JSON, LOCK_WAIT, YES, duration, verb
+from fabfile.verb import ENV, HOTFIX, JSON, LOCK_WAIT, REASON, YES, duration, verb
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from fabfile.artifact.archive import Release
     from fabfile.engine.step import Step
@@ -20,7 +21,25 @@ if TYPE_CHECKING:
     from fabfile.session import Session
     from fabfile.steps.target import Target
 
-RELEASE = "release file or id; default: the newest in dist/"
+RELEASE = "release file, or an id (inv artifacts); default: the newest in dist/"
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What flags ask of a deploy. Times are seconds; `hotfix` is why it cannot wait, or nothing."""
+
+    plan: bool = False
+    canary: str | None = None
+    serial: str | None = None
+    step: float = 0.0
+    watch: float = 0.0
+    limit: str | None = None
+    allow_missing: int = 0
+    skip_backup: bool = False
+    skip_migrate: bool = False
+    hotfix: str = ""
+    lock_wait: float = 0.0
+    yes: bool = False
 
 
 @verb(
@@ -35,7 +54,9 @@ RELEASE = "release file or id; default: the newest in dist/"
         "limit": "only these hosts, separated by commas",
         "allow_missing": "go on without up to so many hosts that are out of reach",
         "skip_backup": "do not take the backup that the environment asks for",
-        "skip_migrate": "do not run the application's migration",
+        "skip_migrate": "leave the database alone: run no migration, nor ask whether the release fits it",
+        "hotfix": HOTFIX,
+        "reason": REASON,
         "lock_wait": LOCK_WAIT,
         "yes": YES,
         "json": JSON,
@@ -54,36 +75,64 @@ def deploy(
     allow_missing: int = 0,
     skip_backup: bool = False,
     skip_migrate: bool = False,
+    hotfix: bool = False,
+    reason: str | None = None,
     lock_wait: str = "0s",
     yes: bool = False,
     json: bool = False,
 ) -> None:
     """Put a release on every host, prove it healthy, and move traffic to it; undo everything if a step fails."""
-    from fabfile.planning.rollout import parse_rollout
-    from fabfile.planning.unfinished import refuse_if_unfinished
+    from fabfile.admission import hotfix_reason
     from fabfile.session import opened
 
-    pace = (duration(step, "--step"), duration(watch, "--watch") if watch else 0.0)
-    with opened(env, reporter, read_only=plan) as session:
-        hosts = session.reachable(allow_missing)
-        chosen = _chosen(session, limit, hosts)
-        rollout = parse_rollout(canary, serial, *pace, hosts=len(set(hosts) & set(session.environment.web_hosts)))
-        archive = session.open_release(release)
+    wishes = Wishes(
+        plan=plan,
+        canary=canary,
+        serial=serial,
+        step=duration(step, "--step"),
+        watch=duration(watch, "--watch") if watch else 0.0,
+        limit=limit,
+        allow_missing=allow_missing,
+        skip_backup=skip_backup,
+        skip_migrate=skip_migrate,
+        hotfix=hotfix_reason(hotfix, reason),
+        lock_wait=duration(lock_wait, "--lock-wait"),
+        yes=yes,
+    )
+    with opened(env, reporter, read_only=plan) as session, tempfile.TemporaryDirectory(prefix="turnout-") as folder:
+        bring(session, wishes, lambda: session.open_release(release, Path(folder)))
 
-        def target_on(observed: Mapping[str, Observed]) -> Target:
-            refuse_if_unfinished(observed)
-            seen = {name: observed[name] for name in chosen}
-            return _target(session, archive, seen, rollout, hosts, skip_backup, skip_migrate)
 
-        if plan:
-            return _show(session, target_on(session.observe(hosts)))
-        session.confirm(yes, f"{archive.manifest.id} is about to be deployed to {session.name}.")
-        with session.lease("deploy", f"deploy {archive.manifest.id}", duration(lock_wait, "--lock-wait"), hosts) as run:
-            target = target_on(session.observe(hosts))
-            if target.plan.empty:
-                return reporter.answer(f"nothing to do: {session.name} serves {target.plan.release}", summary(target))
-            session.carry_out(steps(session, target), closing(target), run, target)
-        answer(session, target)
+def bring(session: Session, wishes: Wishes, find: Callable[[], Release], source: str = "") -> None:
+    """Deploy the release that `find` gives; `source` is the environment that it is promoted from, if it is."""
+    from fabfile.admission import admitted
+    from fabfile.planning.rollout import parse_rollout
+    from fabfile.planning.unfinished import refuse_if_unfinished
+
+    hosts = session.reachable(wishes.allow_missing)
+    chosen = _chosen(session, wishes.limit, hosts)
+    webs = len(set(hosts) & set(session.environment.web_hosts))
+    rollout = parse_rollout(wishes.canary, wishes.serial, wishes.step, wishes.watch, hosts=webs)
+    archive = find()
+
+    def target_on(observed: Mapping[str, Observed]) -> Target:
+        refuse_if_unfinished(observed)
+        seen = {name: observed[name] for name in chosen}
+        target = _target(session, archive, seen, rollout, hosts, wishes.skip_backup, wishes.skip_migrate)
+        return replace(target, plan=replace(target.plan, promoted_from=source))
+
+    if wishes.plan:
+        return _show(session, target_on(session.observe(hosts)))
+    session.confirm(wishes.yes, f"{archive.manifest.id} is about to be deployed to {session.name}.")
+    with session.lease("deploy", f"deploy {archive.manifest.id}", wishes.lock_wait, hosts) as run:
+        target = target_on(session.observe(hosts))
+        if target.plan.empty:
+            session.make_up(target)
+            said = f"nothing to do: {session.name} serves {target.plan.release}"
+            return session.reporter.answer(said, summary(target))
+        target = admitted(session, target, wishes.hotfix)
+        session.carry_out(steps(session, target), closing(target), run, target)
+    answer(session, target)
     return None
 
 
@@ -94,8 +143,8 @@ def plan(reporter: Reporter, env: str | None = None, release: str | None = None,
     from fabfile.planning.unfinished import refuse_if_unfinished
     from fabfile.session import opened
 
-    with opened(env, reporter, read_only=True) as session:
-        archive, hosts = session.open_release(release), session.environment.run_hosts
+    with opened(env, reporter, read_only=True) as session, tempfile.TemporaryDirectory(prefix="turnout-") as folder:
+        archive, hosts = session.open_release(release, Path(folder)), session.environment.run_hosts
         observed = session.observe()
         refuse_if_unfinished(observed)
         _show(session, _target(session, archive, observed, Rollout(), hosts))
@@ -133,6 +182,7 @@ def catch_up(
 
 def steps(session: Session, target: Target) -> list[Step]:
     """A deploy, from top to bottom."""
+    from fabfile.acceptance import smoke_steps
     from fabfile.steps import process, record, recovery, release, traffic
 
     plan = target.plan
@@ -143,21 +193,31 @@ def steps(session: Session, target: Target) -> list[Step]:
         release.upload(target),
         release.unpack(target),
         release.place(target),
-        *([release.migrate(target)] if plan.migrate else []),
+        *([_migrate(session, target)] if plan.migrate else []),
         process.start(target),
         process.prove(target),
+        *smoke_steps(session, target, "idle"),
         traffic.reach(target),
         traffic.site(target),
         *session.hooks("pre-switch", target),
-        *moves(target),
+        *moves(target, smoke_steps(session, target, "live")),
         *session.hooks("post-switch", target),
         *([] if plan.rollout.hold else [traffic.drain(target), process.settle(target)]),
     ]
     return [step for step in table if step.hosts]
 
 
-def moves(target: Target) -> list[Step]:
-    """How traffic comes to the new slot: in shares that are judged, then everywhere, then watched."""
+def _migrate(session: Session, target: Target) -> Step:
+    from fabfile.steps import release, schema
+
+    if target.plan.migrations:
+        return schema.migrate(lambda: session.ledger, target)
+    return release.migrate(target)
+
+
+def moves(target: Target, tests: Sequence[Step] = ()) -> list[Step]:
+    """How traffic comes to the new slot: in shares that are judged, then everywhere, then tested and watched, while the
+    hosts still go back by themselves if nobody is heard of."""
     from fabfile.steps import gate, traffic
 
     rollout, first = target.plan.rollout, True
@@ -178,8 +238,8 @@ def moves(target: Target) -> list[Step]:
             table += [traffic.switch(target, batch, number, first), traffic.confirm_some(target, batch, number)]
     else:
         table += [traffic.switch(target, first=first)]
-        table += [traffic.confirm(target, "confirm-100", final=False)] if rollout.watch else []
-    return [*table, *([gate.watch(target)] if rollout.watch else []), traffic.confirm(target)]
+        table += [traffic.confirm(target, "confirm-100", final=False)] if rollout.watch or tests else []
+    return [*table, *tests, *([gate.watch(target)] if rollout.watch else []), traffic.confirm(target)]
 
 
 def closing(target: Target) -> list[Step]:
@@ -197,6 +257,7 @@ def summary(target: Target) -> dict[str, object]:
         "changed": list(target.plan.hosts),
         "unchanged": list(target.plan.unchanged),
         "missing": list(target.plan.missing),
+        **({"promoted_from": target.plan.promoted_from} if target.plan.promoted_from else {}),
     }
 
 
@@ -209,8 +270,7 @@ def _target(
     skip_backup: bool = False,
     skip_migrate: bool = False,
 ) -> Target:
-    from dataclasses import replace
-
+    from fabfile.migrations import due
     from fabfile.model.plan import Rollout
     from fabfile.planning.deploy_plan import plan_deploy
 
@@ -222,11 +282,16 @@ def _target(
         session.reporter.say("a first deploy has nothing to be compared with: all traffic moves at once")
         plan = replace(plan, rollout=Rollout())
     backup = environment.backup is not None and environment.backup.before_deploy
+    everywhere = {*plan.hosts, *plan.unchanged} >= set(environment.run_hosts)
+    pending = due(session, archive, observed, everywhere) if not (skip_migrate or plan.empty) else None
     plan = replace(
         plan,
         missing=tuple(name for name in environment.run_hosts if name not in hosts),
         backup=backup and not skip_backup and not plan.empty,
-        migrate=bool(environment.release.migrate) and not skip_migrate and not plan.empty,
+        migrate=bool(pending and pending.before)
+        or (bool(environment.release.migrate) and not skip_migrate and not plan.empty),
+        migrations=tuple(one.name for one in pending.before) if pending else (),
+        contracts=tuple(one.name for one in pending.after) if pending else (),
     )
     return session.deploy_target(archive, observed, plan)
 
@@ -247,12 +312,14 @@ def _chosen(session: Session, limit: str | None, hosts: tuple[str, ...]) -> tupl
 
 
 def _show(session: Session, target: Target) -> None:
+    from fabfile.admission import foretell
     from fabfile.ui.plan import plan_document, plan_text
 
     reporter = session.reporter
     if target.plan.empty:
         return reporter.answer(f"nothing to do: {session.name} serves {target.plan.release}", summary(target))
-    table = [*steps(session, target), *closing(target)]
+    foretell(session)
+    table = [*steps(session, target), *closing(target), *session.contracts(target)]
     reporter.answer(plan_text(target, table), plan_document(target, table))
     return reporter.leave(2)
 

@@ -1,4 +1,4 @@
-"""`inv backup.drop-old`: the databases and files that restores kept are listed, and dropped once somebody says so."""
+"""`inv backup.drop-old`: what restores kept is listed, and dropped once somebody says so."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Former:
-    """What a restore of the run put aside: a database, or the shared files of the host `where`; bytes on disk."""
+    """What a restore of the run put aside: a database, a server, or shared files of the host `where`; bytes on disk."""
 
     run: str
     where: str
@@ -38,7 +38,7 @@ class Former:
 def drop_old(
     reporter: Reporter, env: str | None = None, lock_wait: str = "0s", yes: bool = False, json: bool = False
 ) -> None:
-    """List the former databases and files that restores kept (exit 2 when there are any); --yes drops them for good."""
+    """List what restores kept: databases, servers, files (exit 2 when there is any); --yes drops it for good."""
     from fabfile.session import opened
 
     with opened(env, reporter, read_only=not yes) as session:
@@ -70,6 +70,13 @@ def former(session: Session) -> list[Former]:
         for name in database.names_like(kept_prefix(database.live)):
             if run := run_that_kept(database.live, name):
                 found.append(Former(run, "database", name, database.size(name)))
+    if engine := session.physical:
+        place = engine.place()
+        found += [
+            Former(one.run, "server", place.beside(one.purpose, one.run), one.size)
+            for one in engine.beside(place)
+            if one.purpose in ("before", "dropped")
+        ]
     for host, kept in kept_on_hosts(session.fleet, session.paths, session.environment.app_hosts).items():
         found += [Former(run, host, kept_files(run), size) for run, size in kept.items()]
     return sorted((one for one in found if one.run not in needed), key=lambda one: (one.run, one.where))
@@ -81,6 +88,9 @@ def _drop(session: Session, run: Run, one: Former) -> None:
     if one.where == "database":
         assert session.database
         session.database.drop(one.name)
+    elif one.where == "server":
+        engine = session.point_in_time
+        engine.drop_kept(engine.place(), one.run)
     else:
         run.on_hosts("drop-old", {one.where: shared_files.drop_before(session.paths, one.run)})
     session.reporter.say(f"dropped {one.name} ({one.where})")

@@ -53,19 +53,19 @@ def sealed(chunks: Iterable[bytes], recipients: Sequence[str]) -> Generator[byte
     return _through(chunks, lambda reader, writer: pyrage.encrypt_io(reader, writer, keys))
 
 
-def opened(chunks: Iterable[bytes], identity: SecretStr, name: str) -> Iterator[bytes]:
-    """The plain bytes of an age file; `name` is what errors call it.
+def opened(chunks: Iterable[bytes], identity: SecretStr, name: str, key: str = "backup.identity") -> Iterator[bytes]:
+    """The plain bytes of an age file; `name` is what errors call it, and `key` what says which identity it is.
 
     Raises BadInput when the identity is no private key or not one that the file is for, StorageError when the file is
     damaged or cut anywhere. Every byte yielded is authentic; that none is missing is known at the end only.
     """
-    keys = _identities(identity)
+    keys = _identities(identity, key)
 
     def work(reader: _Reads, writer: _Writes) -> None:
         try:
             pyrage.decrypt_io(reader, writer, keys)
         except pyrage.DecryptError as error:
-            raise _unopened(name, error) from error
+            raise _unopened(name, error, key) from error
         except OSError as error:
             raise _damaged(name, error) from error
 
@@ -78,7 +78,7 @@ def _recipient(text: str) -> object:
     return pyrage.x25519.Recipient.from_str(text)
 
 
-def _identities(identity: SecretStr) -> list[object]:
+def _identities(identity: SecretStr, key: str) -> list[object]:
     """The keys in an age identity file (comments and all), or the one in an OpenSSH private key."""
     text = identity.get_secret_value()
     try:
@@ -89,17 +89,17 @@ def _identities(identity: SecretStr) -> list[object]:
     except pyrage.IdentityError as error:
         locked = "must be decrypted" in str(error)
         hint = "it has a passphrase: use a copy without" if locked else "expected AGE-SECRET-KEY-1… or an OpenSSH key"
-        raise BadInput("backup.identity: the value is not a private key that can be used", hint) from None
+        raise BadInput(f"{key}: the value is not a private key that can be used", hint) from None
     if not found:
-        raise BadInput("backup.identity: there is no key in the value", "age-keygen makes one")
+        raise BadInput(f"{key}: there is no key in the value", "age-keygen makes one")
     return found
 
 
-def _unopened(name: str, error: Exception) -> TurnoutError:
+def _unopened(name: str, error: Exception, key: str) -> TurnoutError:
     if "No matching keys" not in str(error):
         return _damaged(name, error)
-    fact = f"{name}: is encrypted for other keys than backup.identity"
-    return BadInput(fact, "let backup.identity lead to the private key of one of its recipients")
+    fact = f"{name}: is encrypted for other keys than {key}"
+    return BadInput(fact, f"let {key} lead to the private key of one of its recipients")
 
 
 def _damaged(name: str, error: Exception) -> StorageError:

@@ -16,8 +16,10 @@
     ├── StorageError             1  the backup store refused or did not answer
     └── DatabaseError            1  PostgreSQL refused or did not answer
 
-Exit code 2 is no error: `inv plan`, `inv backup.prune`, `inv backup.drop-old`, `inv backup.schedule --plan` or
-`inv bucket.setup` found something to do.
+Exit code 2 is no error: `inv plan`, `inv doctor`, `inv env.diff`, `inv backup.prune`, `inv backup.drop-old`,
+`inv backup.pitr-setup`, `inv backup.schedule --plan`, `inv bucket.setup`, `inv migrate --plan`, `inv migrate.status` or
+`inv secrets.list`
+found something to do.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ def trust(
 
     from fabfile.errors import BadInput
     from fabfile.remote import host_keys
+    from fabfile.remote.ssh import SshHost
     from fabfile.session import opened
 
     with opened(env, reporter) as session:
@@ -25,7 +26,11 @@ def trust(
             raise BadInput(f"{host} is not a host of {session.name}", f"hosts: {', '.join(names)}")
         shown = []
         for name in [host] if host else names:
-            known_as, key = session.connect(name).host_key()
+            reached = session.connect(name)
+            if not isinstance(reached, SshHost):
+                reporter.say(f"{name} is this machine, which has no key to compare")
+                continue
+            known_as, key = reached.host_key()
             fingerprint = host_keys.fingerprint(key)
             state = host_keys.standing(session.known_hosts, known_as, key)
             reporter.say(f"{name} ({known_as}) {key.get_name()} {fingerprint}: {state}")

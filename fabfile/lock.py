@@ -45,7 +45,8 @@ def acquire(
     import os
 
     from fabfile.config.nesting import refuse_within_hook
-    from fabfile.engine.lease import BY_HAND, take
+    from fabfile.engine.lease import take
+    from fabfile.model.observed import BY_HAND
     from fabfile.session import opened
 
     reason, seconds = _reason(reason), _lifetime(expires)

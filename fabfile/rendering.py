@@ -1,4 +1,4 @@
-"""Values in, text out: the nginx site, PM2's process file and the application's environment file."""
+"""Values in, text out: the nginx site, PM2's process file, the application's environment file, pgBackRest's."""
 
 from __future__ import annotations
 
@@ -38,24 +38,40 @@ def render_site(environment: Environment, upstreams: Mapping[Slot, Sequence[str]
         "maintenance": paths.maintenance,
         **environment.site.model_dump(exclude={"template"}),
     }
+    generation = hashlib.sha256(_filled(templates, name, {**values, "generation": ""}).encode()).hexdigest()[:16]
+    return Site(_filled(templates, name, {**values, "generation": generation}), generation)
+
+
+def render_pgbackrest(values: Mapping[str, str | int], templates: Path) -> bytes:
+    """pgBackRest's configuration, without a secret. Raises BadInput with the template line that is wrong."""
+    return _filled(templates, "pgbackrest/pgbackrest.conf.j2", values).encode()
+
+
+def repository_secrets(access_key: SecretStr, secret_key: SecretStr, passphrase: SecretStr) -> bytes:
+    """The secret part of pgBackRest's configuration, for a file that postgres alone can read."""
+    values = {"repo1-s3-key": access_key, "repo1-s3-key-secret": secret_key, "repo1-cipher-pass": passphrase}
+    return ("[global]\n" + "".join(f"{key}={value.get_secret_value()}\n" for key, value in values.items())).encode()
+
+
+def _filled(templates: Path, name: str, values: Mapping[str, object]) -> str:
     loader = jinja2.Environment(
         loader=jinja2.FileSystemLoader(templates),
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
         trim_blocks=True,
         lstrip_blocks=True,
-        autoescape=False,  # noqa: S701 - nginx is not HTML, and the schema admits no character that is special there
+        autoescape=False,  # noqa: S701 - no HTML, and the schema admits no character that is special where it goes
     )
     try:
-        template = loader.get_template(name)
-        generation = hashlib.sha256(template.render(values, generation="").encode()).hexdigest()[:16]
-        return Site(template.render(values, generation=generation), generation)
+        return loader.get_template(name).render(values)
     except jinja2.TemplateNotFound as error:
-        raise BadInput(f"templates/{name}: no such template", "set site.template to a file below templates/") from error
+        hint = "set site.template to a file below templates/"
+        raise BadInput(f"templates/{name}: no such template", hint) from error
     except jinja2.TemplateSyntaxError as error:
         raise BadInput(f"templates/{name}:{error.lineno}: {error.message}", "mend the template") from error
     except jinja2.UndefinedError as error:
-        raise BadInput(f"templates/{name}: {error.message}", f"the template may use: {', '.join(values)}") from error
+        usable = ", ".join(values)
+        raise BadInput(f"templates/{name}: {error.message}", f"the template may use: {usable}") from error
 
 
 def process_file(environment: Environment, slot: Slot, address: str, port: int, release: str, node: str) -> bytes:
@@ -114,7 +130,11 @@ def environment_file(secrets: Mapping[str, SecretStr]) -> bytes:
 
 
 def configuration_digest(environment: Environment, secrets: Mapping[str, SecretStr]) -> str:
-    """A digest of what a slot is configured with beside its release: a change of it is worth a deploy."""
+    """A digest of what a slot is configured with beside its release: a change of it is worth a deploy.
+
+    Hosts keep it and `inv status --json` shows it, so it is one that secrets are slow to be guessed from (scrypt).
+    """
     plain = [environment.process.model_dump_json(exclude={"ports"}), json.dumps(environment.env, sort_keys=True)]
     plain.append(json.dumps([environment.release.shared, environment.release.assets]))
-    return hashlib.sha256("\0".join(plain).encode() + b"\0" + environment_file(secrets)).hexdigest()[:16]
+    given = "\0".join(plain).encode() + b"\0" + environment_file(secrets)
+    return hashlib.scrypt(given, salt=environment.app.encode(), n=1 << 14, r=8, p=1, dklen=8).hex()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from fabfile.deploy import closing as usual_closing
 from fabfile.deploy import summary
-from fabfile.errors import BadInput, DatabaseError, Refused
+from fabfile.errors import DatabaseError, Refused
 from fabfile.model.restore import Restore, beside_database, beside_files, kept_database, kept_files
 from fabfile.planning.deploy_plan import plan_deploy, plan_stay
 from fabfile.planning.restorable import what_is_missing
@@ -18,7 +18,6 @@ from fabfile.planning.restore_preview import (
     last_restore,
     refuse_if_files_gone,
     refuse_if_no_room,
-    runs_since,
     since,
     what_differs,
 )
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
     from fabfile.artifact.archive import Release
     from fabfile.engine.step import Step
-    from fabfile.model.observed import HistoryEntry, Observed
+    from fabfile.model.observed import Observed
     from fabfile.model.recovery_point import DatabaseFacts, RecoveryPoint
     from fabfile.planning.restore_preview import Choice
     from fabfile.session import Session
@@ -38,24 +37,27 @@ if TYPE_CHECKING:
 
 def steps(session: Session, target: Target) -> list[Step]:
     """A restore from top to bottom: everything beside first, then frozen for as long as the exchange takes."""
-    from fabfile.steps import process, record, recovery, release, traffic
+    from fabfile.steps import physical, process, record, recovery, release, traffic
 
     restore, scope, stays = target.plan.restore, session.recovery, target.plan.kind == "stay"
     assert restore
-    loads = restore.point is not None
+    loads, engine = not restore.undoes, session.point_in_time if restore.server else None
     fill: list[Step] = [release.upload(target), release.unpack(target), release.place(target)]
     switch: list[Step] = [traffic.site(target), traffic.switch(target, frozen=True), traffic.confirm(target)]
     table: list[Step] = [
         record.begin(target),
         *session.hooks("pre-rollback", target),
         *([recovery.load_database(scope, target)] if loads and restore.database else []),
+        *([physical.load(engine, scope, target)] if engine and loads else []),
         *([recovery.load_files(scope, target)] if loads and restore.files else []),
         *([] if stays else fill),
         *_rehearsal(session, target),
-        recovery.backup(scope, target, f"safety before {restore.sentence}"),
+        *_safety(session, target),
         traffic.freeze(target),
         process.quiesce(target),
         *([recovery.swap_database(scope, target)] if restore.database else []),
+        *([physical.archive(engine, target)] if engine and loads else []),
+        *([physical.exchange(engine, target)] if engine else []),
         *([recovery.swap_files(target)] if restore.files else []),
         process.start(target),
         process.prove(target),
@@ -82,30 +84,23 @@ def to_backup(
     observed = session.observe()
     refuse_if_unfinished(observed)
     smoke, said = _smoke(session, choice, observed)
-    _say(session, [*_preview(session, observed, point, choice), said])
+    say(session, [*_preview(session, observed, point, choice), said])
     session.confirm(yes, f"{session.name} is about to go back to backup {point.number}.", always=True)
     archive = session.stored_release(str(point.release), folder) if choice.release else None
-    _exchange(session, replace(choice.restore, smoke=smoke), archive, wait, folder)
+    exchange(session, replace(choice.restore, smoke=smoke), archive, wait, folder)
 
 
-def undo(session: Session, wait: float, yes: bool, folder: Path) -> None:
-    """Bring back what the last restore put aside: database, files, and the release that was live then."""
-    observed = session.observe()
-    refuse_if_unfinished(observed)
-    last = last_restore(observed.values())
-    assert last.restore
-    restore = Restore(last.restore.database, last.restore.files, undoes=last.run)
-    _refuse_if_gone(session, restore)
-    _say(session, _undo_preview(session, observed, last))
-    session.confirm(yes, f"{session.name} is about to undo the {last.restore.sentence}.", always=True)
-    live = {seen.live_release for name, seen in observed.items() if name in session.environment.app_hosts}
-    archive = None
-    if last.previous and live != {last.previous}:
-        try:
-            archive = session.kept_release(last.previous, observed, folder)
-        except BadInput:
-            archive = session.stored_release(last.previous, folder)
-    _exchange(session, restore, archive, wait, folder)
+def _safety(session: Session, target: Target) -> list[Step]:
+    """A backup of what is about to go. A whole server needs none: its directory is kept, every change to it archived,
+    and one that is damaged might not let itself be backed up."""
+    from fabfile.steps import recovery
+
+    restore, scope = target.plan.restore, session.recovery
+    assert restore
+    reason = f"safety before {restore.sentence}"
+    if restore.server:
+        return [recovery.backup(scope, target, reason, kind="files")] if restore.files else []
+    return [recovery.backup(scope, target, reason)]
 
 
 def _rehearsal(session: Session, target: Target) -> list[Step]:
@@ -129,6 +124,8 @@ def _smoke(session: Session, choice: Choice, observed: Mapping[str, Observed]) -
     from fabfile.config.database_url import with_database
 
     settings, first = session.environment.database, observed[session.environment.app_hosts[0]]
+    if choice.restore.server:
+        return False, "the release is not tried out first: a copy of the server can be reached on its own host alone"
     if not choice.restore.database or settings is None:
         return False, "the release is not tried out first: the database stays the one that it has"
     if settings.url_variable is None:
@@ -139,14 +136,18 @@ def _smoke(session: Session, choice: Choice, observed: Mapping[str, Observed]) -
     return True, f"the release is tried out on the restored database, on {first.host}, before users are sent away"
 
 
-def _exchange(session: Session, restore: Restore, archive: Release | None, wait: float, folder: Path) -> None:
+def exchange(session: Session, restore: Restore, archive: Release | None, wait: float, folder: Path) -> None:
+    """Carry a restore out under the lease; an archive's release comes to the idle slots, else the live one stays.
+
+    Raises Refused where meanwhile a run has stopped half-way, or another restore has ended.
+    """
     with session.lease("rollback", restore.sentence, wait) as run:
         observed = session.observe()
         refuse_if_unfinished(observed)
         if restore.undoes:
             if last_restore(observed.values()).run != restore.undoes:
                 raise Refused("another restore has ended meanwhile", "look again: inv rollback --undo")
-            _refuse_if_gone(session, restore)
+            refuse_if_gone(session, restore)
         target = _target(session, restore, observed, archive)
         if restore.smoke and archive is None:
             target = replace(target, manifest=session.kept_release(target.plan.release, observed, folder).manifest)
@@ -169,16 +170,21 @@ def _target(session: Session, restore: Restore, observed: Mapping[str, Observed]
 
 
 def _preview(session: Session, observed: Mapping[str, Observed], point: RecoveryPoint, choice: Choice) -> list[str]:
-    restore, now = choice.restore, datetime.now(UTC)
+    restore, now, server = choice.restore, datetime.now(UTC), point.pgbackrest
+    safe = "" if restore.server and not restore.files else "; a safety backup is taken as well"
     live = next((seen.live_release for seen in observed.values() if seen.live_release), "nothing")
     release = f"{live} now, {point.release} then" if choice.release else f"{live} stays"
     lines = [
-        f"backup {point.number} ({point.kind}, {point.reason}) brings back {_halves(restore)}",
+        f"backup {point.number} ({point.kind}, {point.reason}) brings back {halves(restore)}",
         *choice.notes,
         f"release: {release}",
-        f"lost to users: {since(point.created_at, now)}",
-        f"kept beside until inv backup.drop-old: {_kept_as(session, restore)}; a safety backup is taken as well",
+        f"lost to users: {since(server.stopped_at if server and restore.server else point.created_at, now)}",
+        f"kept beside until inv backup.drop-old: {kept_as(session, restore)}{safe}",
     ]
+    if restore.database and not choice.release and session.environment.migrations:
+        lines.append("the live release may have come with migrations since then: apply them again with inv migrate")
+    if restore.server:
+        lines.append(f"every database on the server goes back: {', '.join(session.point_in_time.look().databases)}")
     for name in session.environment.app_hosts:
         if restore.files and (part := point.files(name)):  # packed; how much it is unpacked nobody knows
             refuse_if_no_room(f"the shared files of {name}", part.size, observed[name].free_bytes)
@@ -186,31 +192,12 @@ def _preview(session: Session, observed: Mapping[str, Observed], point: Recovery
         refuse_if_no_room("the database", point.database.size_bytes, session.database.free_bytes())
         if missing := what_is_missing(point.database, session.database.server()):
             raise Refused(f"backup {point.number} cannot be restored on this server", "give it what it lacks", missing)
-        if live_facts := _live_facts(session, lines):
+        if live_facts := describe_live(session, lines):
             lines += what_differs(point.database.tables, live_facts.tables)
     return lines
 
 
-def _undo_preview(session: Session, observed: Mapping[str, Observed], last: HistoryEntry) -> list[str]:
-    restore = last.restore
-    assert restore
-    live = next((seen.live_release for seen in observed.values() if seen.live_release), "nothing")
-    lines = [
-        f"the {restore.sentence} by {last.holder} at {last.at} is undone: {_halves(restore)} return as they were then",
-        f"release: {live} now, {last.previous or live} then",
-        f"what was written since the restore is kept aside as {_kept_as(session, restore)}: "
-        f"{since(last.at, datetime.now(UTC))}; inv rollback --undo again brings it back",
-    ]
-    if later := runs_since(observed.values(), last):
-        lines.append(f"ended since, and left behind as well: {', '.join(later)}")
-    saved = next((p for p in session.recovery.catalogue.points() if p.run == last.run and p.database), None)
-    if restore.database and saved and saved.database and (live_facts := _live_facts(session, lines)):
-        lines += [f"rows in backup {saved.number}, taken just before that restore:"]
-        lines += what_differs(saved.database.tables, live_facts.tables)
-    return lines
-
-
-def _live_facts(session: Session, lines: list[str]) -> DatabaseFacts | None:
+def describe_live(session: Session, lines: list[str]) -> DatabaseFacts | None:
     """What the live database holds; a preview must not fail because it is broken, which may be why it is restored."""
     assert session.database
     try:
@@ -220,7 +207,8 @@ def _live_facts(session: Session, lines: list[str]) -> DatabaseFacts | None:
         return None
 
 
-def _refuse_if_gone(session: Session, restore: Restore) -> None:
+def refuse_if_gone(session: Session, restore: Restore) -> None:
+    """Raise Refused unless all that the restore to undo put aside is still there."""
     from fabfile.steps.recovery import kept_on_hosts
 
     if restore.database:
@@ -234,25 +222,44 @@ def _refuse_if_gone(session: Session, restore: Restore) -> None:
                 f"the database {name} is not there any more, so the last restore cannot be undone",
                 "its safety backup holds the rows: inv backup.list, then inv rollback --backup=N",
             )
+    if restore.server:
+        engine = session.point_in_time
+        place = engine.place()
+        if ("before", restore.undoes) not in [(one.purpose, one.run) for one in engine.beside(place)]:
+            raise Refused(
+                f"{place.beside('before', restore.undoes)} is not there any more, so the last restore cannot be undone",
+                "an earlier backup is another way back: inv backup.list, then inv rollback --backup=N",
+            )
     if restore.files:
         hosts = session.environment.app_hosts
         refuse_if_files_gone(restore.undoes, hosts, kept_on_hosts(session.fleet, session.paths, hosts))
 
 
-def _halves(restore: Restore) -> str:
+def halves(restore: Restore) -> str:
+    """What is exchanged, in words."""
     return " and ".join(
-        [*(["the database"] if restore.database else []), *(["the shared files"] if restore.files else [])]
+        what
+        for what, there in (
+            ("the database", restore.database),
+            ("the whole database server", restore.server),
+            ("the shared files", restore.files),
+        )
+        if there
     )
 
 
-def _kept_as(session: Session, restore: Restore) -> str:
+def kept_as(session: Session, restore: Restore) -> str:
+    """The names under which a restore by this session keeps what it puts aside."""
     names = [kept_files(session.run_id)] if restore.files else []
     if restore.database and session.database:
         names.insert(0, kept_database(session.database.live, session.run_id))
+    if restore.server:
+        names.insert(0, f"the server's directory with .before-{session.run_id} behind its name")
     return " and ".join(names)
 
 
-def _say(session: Session, lines: list[str]) -> None:
+def say(session: Session, lines: list[str]) -> None:
+    """Tell the lines of a preview."""
     for line in lines:
         session.reporter.say(line)
 
@@ -260,7 +267,7 @@ def _say(session: Session, lines: list[str]) -> None:
 def _answer(session: Session, target: Target) -> None:
     restore = target.plan.restore
     assert restore
-    kept = _kept_as(session, restore)
+    kept = kept_as(session, restore)
     session.reporter.answer(
         f"{session.name} serves {target.plan.release}; what was there before is kept as {kept}: "
         "inv rollback --undo brings it back, inv backup.drop-old drops it",

@@ -1,4 +1,4 @@
-"""`inv rollback`: back to the other slot or to a kept release; back to a backup, or from there again, see `restore`."""
+"""`inv rollback`: to the other slot or a kept release; what else goes back is in `restore`, `moment` and `undo`."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fabfile import restore
+from fabfile import moment, restore
 from fabfile.deploy import closing, summary
 from fabfile.deploy import steps as deploy_steps
-from fabfile.errors import BadInput, Refused
-from fabfile.planning.deploy_plan import plan_deploy
+from fabfile.errors import BadInput
+from fabfile.planning.deploy_plan import plan_deploy, refuse_if_bad
 from fabfile.planning.unfinished import refuse_if_unfinished
 from fabfile.ui.reporter import Reporter
+from fabfile.undo import undo as bring_back
 from fabfile.verb import ENV, JSON, LOCK_WAIT, YES, duration, verb
 
 if TYPE_CHECKING:
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
         "backup": "a backup's number, or latest: bring files and database back to it (see inv backup.list)",
         "files_only": "with --backup: the shared files alone; database and release stay",
         "db_only": "with --backup: the database alone; shared files and release stay",
-        "undo": "bring back what the last rollback to a backup put aside: database, files, release",
+        "at": 'a moment, "2026-11-21 03:00 UTC": bring the whole database server back to it (needs pgBackRest)',
+        "undo": "bring back what the last rollback to a backup or moment put aside: database, files, release",
+        "over_contract": "though a contract migration took away what that release may need; to one of this environment",
         "allow_missing": "go on without up to so many hosts that are out of reach",
         "lock_wait": LOCK_WAIT,
         "yes": YES,
@@ -46,22 +49,27 @@ def rollback(
     backup: str | None = None,
     files_only: bool = False,
     db_only: bool = False,
+    at: str | None = None,
     undo: bool = False,
+    over_contract: bool = False,
     allow_missing: int = 0,
     lock_wait: str = "0s",
     yes: bool = False,
     json: bool = False,
 ) -> None:
-    """Go back to the release in the other slot, to another that the hosts keep, or with --backup=N to a backup."""
+    """Go back to the release in the other slot, to another that the hosts keep, to a backup, or to a moment."""
+    from fabfile.migrations import refuse_over_contract
     from fabfile.session import opened
 
     wait = duration(lock_wait, "--lock-wait")
-    _refuse_contradictions(to, backup, undo, files_only, db_only)
+    _refuse_contradictions(to, backup, at, undo, files_only, db_only)
     with opened(env, reporter) as session, tempfile.TemporaryDirectory(prefix="turnout-") as folder:
         if backup is not None:
             return restore.to_backup(session, backup, files_only, db_only, wait, yes, Path(folder))
+        if at is not None:
+            return moment.to_moment(session, at, to, wait, yes, Path(folder))
         if undo:
-            return restore.undo(session, wait, yes, Path(folder))
+            return bring_back(session, wait, yes, Path(folder))
         where = to or "the release in its other slot"
         session.confirm(yes, f"{session.name} is about to go back to {where}.")
         hosts = session.reachable(allow_missing)
@@ -70,6 +78,8 @@ def rollback(
             refuse_if_unfinished(observed)
             target = _to_release(session, observed, to, Path(folder)) if to else session.rollback_target(observed)
             target = replace(target, plan=replace(target.plan, missing=_missing(session, hosts)))
+            if not over_contract:
+                refuse_over_contract(session, target.plan.release, observed)
             if target.plan.empty:
                 return reporter.answer(f"nothing to do: {session.name} serves {target.plan.release}", summary(target))
             session.carry_out(steps(session, target), closing(target), run, target)
@@ -77,10 +87,11 @@ def rollback(
     return None
 
 
-def _refuse_contradictions(to: str | None, backup: str | None, undo: bool, files_only: bool, db_only: bool) -> None:
-    ways = [
-        flag for flag, given in (("--to", to is not None), ("--backup", backup is not None), ("--undo", undo)) if given
-    ]
+def _refuse_contradictions(
+    to: str | None, backup: str | None, at: str | None, undo: bool, files_only: bool, db_only: bool
+) -> None:
+    named = {"--to": to is not None and at is None, "--backup": backup is not None, "--at": at is not None}
+    ways = [flag for flag, given in {**named, "--undo": undo}.items() if given]
     halves = [flag for flag, given in (("--files-only", files_only), ("--db-only", db_only)) if given]
     if len(ways) > 1:
         raise BadInput(f"{' and '.join(ways)} are different ways back", "choose one; a backup brings its own release")
@@ -124,13 +135,7 @@ def closing_steps(target: Target) -> list[Step]:
 
 
 def _to_release(session: Session, observed: Mapping[str, Observed], to: str, folder: Path) -> Target:
-    known = {name: seen.bad[to] for name, seen in observed.items() if to in seen.bad}
-    if known:
-        raise Refused(
-            f"{to} is marked bad",
-            f"to serve it all the same: inv deploy --release={to}",
-            [f"{name}: {why}" for name, why in known.items()],
-        )
+    refuse_if_bad(observed, to)
     archive = session.kept_release(to, observed, folder)
     plan = plan_deploy(
         observed.values(), session.environment, archive.manifest.id, session.configuration, session.templates

@@ -12,7 +12,8 @@ from fabfile.verb import ENV, JSON, verb
 
 if TYPE_CHECKING:
     from fabfile.commands.timetable import Job, Place
-    from fabfile.config.schema import Environment, ScheduleSettings
+    from fabfile.config.backup import ScheduleSettings
+    from fabfile.config.schema import Environment
     from fabfile.remote.local_command import Ended
     from fabfile.remote.scheduler import Scheduler
     from fabfile.session import Session
@@ -66,7 +67,7 @@ def schedule(
 
 @verb(
     help={
-        "job": "backup, or maintain: verify the newest backup, prune, check",
+        "job": "backup; maintain: verify the newest backup, prune, check; announce: tell of maintenance ahead",
         "env": ENV,
         "log": "the file that the output goes to, if any: a large one is put aside",
     }
@@ -75,7 +76,8 @@ def scheduled(reporter: Reporter, job: str, env: str | None = None, log: str | N
     """Do what inv backup.schedule installed, once: pings after a backup, and tells the channels of any failure."""
     from datetime import UTC, datetime
 
-    from fabfile.session import PROJECT, opened
+    from fabfile.backends import PROJECT
+    from fabfile.session import opened
 
     with opened(env, reporter) as session:
         commands = _commands(job, session)
@@ -94,9 +96,12 @@ def scheduled(reporter: Reporter, job: str, env: str | None = None, log: str | N
             raise failure
 
 
-@verb(help={"env": ENV, "notify": "tell the channels of the environment when something is too old", "json": JSON})
+@verb(help={"env": ENV, "notify": "tell the channels of the environment when something is wrong", "json": JSON})
 def check(reporter: Reporter, env: str | None = None, notify: bool = False, json: bool = False) -> None:
-    """Say whether the newest backup and the newest verified one are young enough; exit code 1 when one is not."""
+    """Say whether the newest backup and the newest verified one are young enough; exit code 1 when one is not.
+
+    With pgBackRest also whether every change is archived.
+    """
     from dataclasses import asdict
     from datetime import UTC, datetime
 
@@ -108,11 +113,28 @@ def check(reporter: Reporter, env: str | None = None, notify: bool = False, json
         points = session.recovery.catalogue.points()
         # One backup may be missed, or still go on, when the next is due.
         found = judge(points, datetime.now(UTC), 2 * settings.every, settings.alert_after)
-        reporter.answer(found.sentence, asdict(found))
-        if found.stale:
+        archiving = session.physical.trouble() if session.physical else None
+        text = "; ".join(filter(None, (found.sentence, archiving)))
+        reporter.answer(text, {**asdict(found), "archiving": archiving})
+        if found.stale or archiving:
             reporter.leave(1)
             if notify:
-                _tell(session, "backups are too old", found.sentence)
+                _tell(session, "backups are too old" if found.stale else "changes are not archived", text)
+
+
+def standing(session: Session) -> tuple[str, bool, tuple[str, ...], tuple[str, ...]]:
+    """The scheduler of this machine, whether our jobs are installed, where they differ from those wanted now, and what
+    keeps them from being started; no secret is read. Raises BadInput where nothing starts jobs here."""
+    from fabfile.remote.scheduler import scheduler
+
+    found = scheduler()
+    place = _place(session, found)
+    present = found.present(place.name)
+    if not present:
+        return found.kind, False, (), ()
+    jobs, jitter = _jobs(session, place, found)
+    differences = _differences(present, found.wanted(jobs, place, jitter), place.variables)
+    return found.kind, True, tuple(differences), tuple(found.warnings())
 
 
 def _settings(session: Session) -> ScheduleSettings:
@@ -127,8 +149,8 @@ def _place(session: Session, found: Scheduler) -> Place:
     import sys
     from dataclasses import replace
 
+    from fabfile.backends import PROJECT
     from fabfile.commands.timetable import Place, unfit
-    from fabfile.session import PROJECT
 
     place = Place(session.environment.app, session.name, sys.executable, str(PROJECT), "")
     log = found.log(place.name)
@@ -146,12 +168,12 @@ def _jobs(session: Session, place: Place, found: Scheduler) -> tuple[Sequence[Jo
     """The jobs, and by how many seconds the scheduler itself has to spread them."""
     import socket
 
-    from fabfile.commands.timetable import jobs, spread
+    from fabfile.commands.timetable import announcing, jobs, spread
 
     settings = _settings(session)
-    if found.spreads:
-        return jobs(settings.every), settings.jitter
-    return jobs(settings.every, spread(settings.jitter, place.name, socket.gethostname())), 0.0
+    first = 0 if found.spreads else spread(settings.jitter, place.name, socket.gethostname())
+    news = [announcing(first)] if session.environment.calendar.maintenance else []
+    return [*jobs(settings.every, first), *news], settings.jitter if found.spreads else 0.0
 
 
 def _variables(session: Session) -> str:
@@ -216,6 +238,7 @@ def _commands(job: str, session: Session) -> list[list[str]]:
     commands = {
         "backup": [["backup", "--reason=scheduled", wait]],
         "maintain": [["backup.verify", "--backup=latest"], ["backup.prune", "--yes", wait], ["backup.check"]],
+        "announce": [["windows.announce"]],
     }
     if job not in commands:
         raise BadInput(f"there is no job {job!r}", f"jobs: {', '.join(commands)}")

@@ -11,156 +11,62 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from pydantic import SecretStr
-
-from fabfile.artifact.archive import Release, open_release, scan
-from fabfile.artifact.kept import fetch_kept
+from fabfile.artifact.archive import Release, is_elsewhere, open_release, scan
+from fabfile.artifact.kept import digest_kept, fetch_kept
+from fabfile.artifact.signature import builder_of
+from fabfile.backends import PROJECT, Backends
+from fabfile.checks.evidence import Sending, Unseen
+from fabfile.checks.preflight import refuse_if_unfit
+from fabfile.commands import facts
 from fabfile.commands.observe import observe, parse
 from fabfile.commands.release import end, mark_bad
 from fabfile.config.load import choose, load
 from fabfile.config.nesting import refuse_within_hook
-from fabfile.config.schema import BucketSettings, Environment
-from fabfile.config.sources import Channel, Sources, resolve, resolve_all, resolve_channels, resolve_ping
-from fabfile.database.port import Database
+from fabfile.config.schema import Environment
+from fabfile.config.variables import secret_values
 from fabfile.engine.lease import held
 from fabfile.engine.run import Run
 from fabfile.engine.runner import Aftermath, carry_out, follow_up, take_back
 from fabfile.engine.step import Step
-from fabfile.errors import BadInput, FleetError, Held, RemoteError, TurnoutError
+from fabfile.errors import BadInput, FleetError, Held, Interrupted, RemoteError, TurnoutError
 from fabfile.model.hook import Point
+from fabfile.model.host_facts import HostFacts
 from fabfile.model.observed import Observed
-from fabfile.model.paths import Paths
 from fabfile.model.plan import Plan
 from fabfile.model.script import Script
 from fabfile.planning.blame import is_to_blame
 from fabfile.planning.comparison import differences
 from fabfile.planning.deploy_plan import plan_rollback
-from fabfile.planning.preflight import refuse_if_unfit
+from fabfile.planning.promotion import earlier_success, ended_everywhere
 from fabfile.planning.unfinished import Unfinished
-from fabfile.recovery.catalogue import Catalogue
-from fabfile.recovery.integrity import no_identity
 from fabfile.recovery.restore import fetch_stored
-from fabfile.recovery.scope import Scope
 from fabfile.remote.fleet import Fleet
+from fabfile.remote.local import LocalHost
 from fabfile.remote.port import Host
 from fabfile.remote.read_only import ReadOnlyHost
 from fabfile.remote.ssh import SshHost
 from fabfile.rendering import configuration_digest
 from fabfile.steps.hooks import Occasion, hooks
-from fabfile.steps.recovery import left_exchanged
 from fabfile.steps.target import Target
+from fabfile.steps.verified import make_up, verified
 from fabfile.ui.reporter import Reporter
-
-PROJECT = Path(__file__).resolve().parent.parent
 
 
 @dataclass(frozen=True)
-class Session:
+class Session(Backends):
     """What a verb works with."""
 
-    name: str
-    environment: Environment
-    fleet: Fleet
-    reporter: Reporter
     run_id: str
     holder: str
-
-    connect: Callable[[str], SshHost]
+    connect: Callable[[str], Host]
     known_hosts: Path
-
-    @property
-    def paths(self) -> Paths:
-        """Where things are on a host."""
-        return Paths(self.environment.app)
 
     @property
     def templates(self) -> Path:
         """The project's templates."""
         return PROJECT / "templates"
-
-    @property
-    def dist(self) -> Path:
-        """Where `inv build` leaves releases."""
-        return PROJECT / "dist"
-
-    @cached_property
-    def sources(self) -> Sources:
-        """Secrets, read when first needed and hidden from all output from then on."""
-        found = resolve_all(self.environment, PROJECT, os.environ)
-        values = [*found.application.values(), *([found.database_password] if found.database_password else [])]
-        plain = [value.get_secret_value() for value in values]
-        self.reporter.hide([*plain, *filter(None, map(_password, plain))])
-        return found
-
-    @cached_property
-    def channels(self) -> tuple[Channel, ...]:
-        """Who is told when something goes wrong; read when first needed, and hidden from all output from then on."""
-        found = resolve_channels(self.environment, PROJECT, os.environ)
-        self.reporter.hide(channel.url.get_secret_value() for channel in found)
-        return found
-
-    @cached_property
-    def ping(self) -> SecretStr | None:
-        """The dead man's switch of scheduled backups; read and hidden likewise."""
-        found = resolve_ping(self.environment, PROJECT, os.environ)
-        self.reporter.hide([found.get_secret_value()] if found else [])
-        return found
-
-    @cached_property
-    def recovery(self) -> Scope:
-        """The store, the database and the catalogue of backups. Raises BadInput where the environment has no store."""
-        settings = self.environment.backup
-        if settings is None:
-            raise BadInput(f"hosts/{self.name}.yml has no backup section", "hosts/example.yml shows one")
-        second = settings.copy_to
-        return Scope(
-            self.environment,
-            self.paths,
-            self.fleet.hosts,
-            self._catalogue(settings, self.sources.backup_endpoint, settings.max_size),
-            self.database,
-            settings.recipients,
-            self._identity,
-            self._catalogue(second, self.sources.copy_endpoint, settings.max_size) if second else None,
-        )
-
-    def _catalogue(self, settings: BucketSettings, endpoint: str | None, max_size: int) -> Catalogue:
-        from fabfile.storage.s3 import S3Store
-
-        store = S3Store(
-            settings.bucket,
-            settings.region,
-            endpoint,
-            max_size=max_size,
-            profile=settings.profile,
-            encryption=settings.encryption,
-            kms_key=settings.kms_key,
-            checksums=settings.checksums,
-        )
-        return Catalogue(store, settings.prefix, self.environment.app, self.name)
-
-    def _identity(self) -> SecretStr:
-        """The private key that encrypted backups are read with. Raises BadInput without one."""
-        source = self.environment.backup.identity if self.environment.backup else None
-        if source is None:
-            return no_identity()
-        found = resolve(source, "backup.identity", PROJECT, os.environ)
-        self.reporter.hide(line for line in found.get_secret_value().splitlines() if len(line) > 20)
-        return found
-
-    @cached_property
-    def database(self) -> Database | None:
-        """The environment's database, or None without one."""
-        from fabfile.database.postgres import Postgres
-
-        settings, password = self.environment.database, self.sources.database_password
-        if settings is None or password is None:
-            return None
-        return Postgres(settings, password, self.fleet[settings.via])
 
     def reachable(self, allow_missing: int) -> tuple[str, ...]:
         """The hosts that take part. Raises FleetError when more than `allow_missing` of them are out of reach."""
@@ -185,22 +91,22 @@ class Session:
 
     def observe(self, hosts: Iterable[str] | None = None) -> dict[str, Observed]:
         """Look at these hosts (default: all) at once. Raises FleetError naming every host that cannot be looked at."""
-        return self._of_one_mind(self.fleet.each(self.environment.run_hosts if hosts is None else hosts, self._look))
+        return self.of_one_mind(self.fleet.each(self.environment.run_hosts if hosts is None else hosts, self.look))
 
     def observe_reachable(self) -> dict[str, Observed | TurnoutError]:
         """What each host shows, or why it cannot be looked at."""
 
         def attempt(host: Host) -> Observed | TurnoutError:
             try:
-                return self._look(host)
+                return self.look(host)
             except TurnoutError as error:
                 return error
 
         found = self.fleet.each(self.environment.run_hosts, attempt)
-        seen = self._of_one_mind({name: host for name, host in found.items() if isinstance(host, Observed)})
+        seen = self.of_one_mind({name: host for name, host in found.items() if isinstance(host, Observed)})
         return {**found, **seen}
 
-    def _of_one_mind(self, observed: dict[str, Observed]) -> dict[str, Observed]:
+    def of_one_mind(self, observed: dict[str, Observed]) -> dict[str, Observed]:
         """Where nginx is elsewhere, a host's live slot is the one that the nginx hosts send to, if they agree."""
         if self.environment.together:
             return observed
@@ -211,14 +117,22 @@ class Session:
             for name, seen in observed.items()
         }
 
-    def _look(self, host: Host) -> Observed:
+    def look(self, host: Host) -> Observed:
+        """What one host shows. Raises as `Host.run`."""
         script = observe(self.paths, self.environment.site.status_port)
         try:
             return parse(host.name, self.paths, host.run(script).stdout)
         except (ValueError, KeyError) as error:
-            raise RemoteError(
-                host.name, f"the answer could not be understood: {error}", "run it again: inv status"
-            ) from error
+            raise _not_understood(host.name, error) from error
+
+    def look_over(self, host: Host, deep: bool) -> HostFacts:
+        """What checks want to know of a host beside that; see `commands.facts`. Raises as `Host.run`."""
+        begun = time.time()
+        said = host.run(facts.facts(self.paths, self.environment, host.name, deep)).stdout
+        try:
+            return facts.parse(host.name, said, (begun, time.time()))
+        except (ValueError, KeyError) as error:
+            raise _not_understood(host.name, error) from error
 
     @contextmanager
     def lease(self, verb: str, reason: str, wait: float, hosts: Iterable[str] | None = None) -> Iterator[Run]:
@@ -228,9 +142,25 @@ class Session:
         with held(self.fleet, names, self.paths, self.run_id, self.holder, reason, wait, self.reporter.emit) as tokens:
             yield Run(self.run_id, verb, self.fleet, self.paths, tokens, self.reporter.emit, self.connect)
 
-    def open_release(self, reference: str | None) -> Release:
-        """The release file that `reference` names, checked; the newest in dist/ for None."""
-        release = open_release(reference, self.dist)
+    def open_release(self, reference: str | None, folder: Path) -> Release:
+        """The release that `reference` names, checked: a file, or an id in dist/ or else in the bucket, from which it
+        comes to `folder`; the newest in dist/ for None.
+
+        Raises BadInput, and Refused for one that is not signed as it must be.
+        """
+        if reference and self.environment.backup and is_elsewhere(reference, self.dist):
+            return self.accepted(self.shelf.fetch(reference, folder))
+        return self.local_release(reference)
+
+    def local_release(self, reference: str | None) -> Release:
+        """As `open_release`, from dist/ alone."""
+        return self.accepted(open_release(reference, self.dist))
+
+    def accepted(self, release: Release) -> Release:
+        """The release, once it is found signed as the environment asks, and fit for hosts. Raises Refused, BadInput."""
+        if signers := self.environment.artifacts.signers:
+            builder = builder_of(release, PROJECT / Path(signers).expanduser())
+            self.reporter.say(f"{release.manifest.id} is signed by {builder.name}")
         scan(release.path, release.manifest)
         return release
 
@@ -249,7 +179,9 @@ class Session:
         if not plan.empty:
             needed = manifest.size + manifest.unpacked + len(manifest.files) * 4096
             judged = bool(plan.rollout.canary or plan.rollout.watch)
-            refuse_if_unfit(observed.values(), environment, needed, len(manifest.files), judged)
+            sites = frozenset(web.host for web in plan.webs if web.site)
+            sending = Sending(needed, len(manifest.files), judged, sites)
+            refuse_if_unfit(observed.values(), self.name, environment, sending, self._fitness(plan.hosts))
         return self._target(plan, observed, self.configuration, release)
 
     def rollback_target(self, observed: Mapping[str, Observed]) -> Target:
@@ -260,8 +192,22 @@ class Session:
 
     def target_of(self, plan: Plan, observed: Mapping[str, Observed]) -> Target:
         """What a run that sends no release needs. Raises Refused when a host is not fit for it."""
-        refuse_if_unfit(observed.values(), self.environment, 0, 0)
+        refuse_if_unfit(observed.values(), self.name, self.environment, Sending(0, 0))
         return self._target(plan, observed, "", None)
+
+    def _fitness(self, hosts: Iterable[str]) -> dict[str, HostFacts | Unseen]:
+        """What preflight asks these hosts; one that cannot say is not kept from a run by that alone."""
+
+        def attempt(host: Host) -> HostFacts | Unseen:
+            try:
+                return self.look_over(host, deep=False)
+            except Interrupted:
+                raise
+            except TurnoutError as error:
+                self.reporter.say(f"{error.fact}: what preflight asks there stays unknown")
+                return Unseen(error.fact)
+
+        return self.fleet.each(hosts, attempt)
 
     def earlier_target(self, found: Unfinished) -> Target:
         """The target of a run that has not ended, but for its release."""
@@ -272,16 +218,32 @@ class Session:
         return replace(target, run=found.run, holder=found.holder, began=found.began, secrets=secrets)
 
     def release_of(self, plan: Plan, folder: Path) -> Release:
-        """The release of a plan: from dist/, from a host that keeps it, or from the backups of a restore."""
-        with suppress(BadInput):
-            return self.open_release(plan.release)
+        """The very archive of a plan: from dist/, from a host that keeps it, from the bucket or a restore's backups.
+
+        Raises BadInput where it is nowhere: one of the same name that was built again is another one.
+        """
         hosts = [self.fleet[app.host] for app in plan.apps]
-        try:
-            return fetch_kept(hosts, self.paths, plan.release, folder, whole=True)
-        except BadInput:
-            if plan.restore is None:
-                raise
-            return self.stored_release(plan.release, folder)
+        places: list[Callable[[], Release]] = [
+            lambda: self.local_release(plan.release),
+            lambda: fetch_kept(hosts, self.paths, plan.release, folder, whole=True),
+        ]
+        if plan.restore is not None:
+            places.append(lambda: self.stored_release(plan.release, folder))
+        elif self.environment.backup:
+            places.append(lambda: self.accepted(self.shelf.fetch(plan.release, folder)))
+        reasons = []
+        for place in places:
+            try:
+                found = place()
+            except BadInput as error:
+                reasons.append(error.fact)
+                continue
+            if plan.digest in ("", found.manifest.digest):
+                return found
+            reasons.append(f"{found.path.name} has SHA-256 {found.manifest.digest}, the run began with {plan.digest}")
+        raise BadInput(
+            f"the archive of {plan.release} is nowhere to be had", "take the run back: inv deploy.abort", reasons
+        )
 
     def stored_release(self, identity: str, folder: Path) -> Release:
         """A release that is kept with backups, in `folder`. Raises BadInput where none has it."""
@@ -295,6 +257,8 @@ class Session:
     def _target(
         self, plan: Plan, observed: Mapping[str, Observed], configuration: str, release: Release | None
     ) -> Target:
+        if release:
+            plan = replace(plan, digest=release.manifest.digest)
         return Target(
             run=self.run_id,
             name=self.name,
@@ -326,7 +290,34 @@ class Session:
             follow_up(self.hooks("rollback-failed" if rollback else "deploy-failed", target), run)
             raise
         if closing:
+            follow_up(self.contracts(target), run)
+            follow_up(self.successes(target), run)
             follow_up(self.hooks("post-rollback" if rollback else "post-deploy", target), run)
+
+    def successes(self, target: Target) -> list[Step]:
+        """What is noted of a deploy that has ended well. This is the one place that knows: every step, test, gate and
+        watch is behind it by then, and nothing is taken back any more."""
+        if not ended_everywhere(target.plan, self.environment.run_hosts):
+            return []
+        return [verified(lambda: self.verified, target, lambda: self.kept_digest(target.plan.release))]
+
+    def make_up(self, target: Target) -> None:
+        """Note what an earlier deploy of what is live has earned but could not, its store being out of reach, say."""
+        if set(target.before) < set(self.environment.run_hosts):
+            return
+        entry = earlier_success(target.before, target.plan.release)
+        if said := make_up(lambda: self.verified, target, lambda: self.kept_digest(target.plan.release), entry):
+            self.reporter.say(said)
+
+    def kept_digest(self, identity: str) -> str:
+        """The SHA-256 of a release's archive, as the hosts know it. Raises BadInput when none keeps it."""
+        hosts = [self.fleet[name] for name in self.environment.app_hosts]
+        return fetch_kept(hosts, self.paths, identity, Path(), whole=False).manifest.digest
+
+    def kept_digests(self, identity: str) -> dict[str, str]:
+        """The same of each host that keeps a release of this name."""
+        found = self.fleet.each(self.environment.app_hosts, lambda host: digest_kept(host, self.paths, identity))
+        return {name: digest for name, digest in found.items() if digest}
 
     def hooks(self, point: Point, target: Target) -> list[Step]:
         """The team's own commands at this point of a run."""
@@ -345,6 +336,15 @@ class Session:
         )
         return hooks(point, occasion)
 
+    def contracts(self, target: Target) -> list[Step]:
+        """The migrations that had to wait until no other release runs; one that fails is told and changes nothing."""
+        from fabfile.steps.schema import contract
+
+        if target.plan.contracts and target.archive is None:
+            self.reporter.say(f"{', '.join(target.plan.contracts)} may be applied now: inv migrate")
+            return []
+        return [contract(lambda: self.ledger, target)] if target.plan.contracts else []
+
     def take_back(self, steps: Sequence[Step], run: Run, target: Target) -> None:
         """Undo steps of a run that has not ended. See `engine.runner.take_back`."""
         take_back(steps, run, self._aftermath(run, target))
@@ -355,15 +355,22 @@ class Session:
         def look_again() -> list[str]:
             after = self.observe(hosts)
             found = [line for name, seen in after.items() for line in differences(target.before[name], seen)]
-            return found + (left_exchanged(self.recovery, target) if target.plan.restore else [])
+            return found + self._left_exchanged(target)
 
         def forget(step: str, cause: TurnoutError) -> None:
             if is_to_blame(step, cause) and target.plan.kind != "stay":
-                bad = mark_bad(self.paths, target.plan.release, f"{step} failed: {cause.fact}")
+                bad = mark_bad(self.paths, target.plan.release, self.reporter.clean(f"{step} failed: {cause.fact}"))
                 run.on_hosts("mark-bad", dict.fromkeys(hosts, bad))
             run.on_hosts("end", dict.fromkeys(hosts, end(self.paths)))
 
         return Aftermath(look_again, forget)
+
+    def _left_exchanged(self, target: Target) -> list[str]:
+        from fabfile.steps import physical, recovery
+
+        restore = target.plan.restore
+        found = recovery.left_exchanged(self.recovery, target) if restore else []
+        return found + (physical.left_exchanged(self.point_in_time, target) if restore and restore.server else [])
 
     def confirm(self, yes: bool, what: str, always: bool = False) -> None:
         """Ask for the environment's name to be typed where that is wanted. Raises BadInput when it is not."""
@@ -380,12 +387,8 @@ class Session:
             raise BadInput(f"{typed.strip()!r} is not {self.name}: nothing was done", f"type {self.name}, or add --yes")
 
 
-def _password(value: str) -> str | None:
-    """The password inside a URL."""
-    try:
-        return urlsplit(value).password
-    except ValueError:
-        return None
+def _not_understood(host: str, error: Exception) -> RemoteError:
+    return RemoteError(host, f"the answer could not be understood: {error}", "run it again: inv status")
 
 
 @contextmanager
@@ -403,14 +406,18 @@ def opened(env: str | None, reporter: Reporter, read_only: bool = False, project
     run_id = time.strftime("%Y%m%dT%H%M%S-", time.gmtime()) + secrets.token_hex(2)
     holder = f"{getpass.getuser()}@{socket.gethostname()}"
     try:
-        yield Session(name, environment, fleet, reporter, run_id, holder, connect, known_hosts)
+        session = Session(name, environment, fleet, reporter, run_id, holder, connect, known_hosts)
+        session.hide(secret_values(environment, os.environ))  # hooks inherit them, and may print what they inherit
+        yield session
     finally:
         fleet.close()
 
 
-def _connector(environment: Environment, name: str, project: Path, known_hosts: Path) -> Callable[[str], SshHost]:
-    def connect(host: str) -> SshHost:
+def _connector(environment: Environment, name: str, project: Path, known_hosts: Path) -> Callable[[str], Host]:
+    def connect(host: str) -> Host:
         ssh, settings = environment.ssh, environment.hosts[host]
+        if settings.local:
+            return LocalHost(host)
         return SshHost(
             host,
             settings.address or host,

@@ -33,6 +33,10 @@ def status(reporter: Reporter, env: str | None = None, json: bool = False) -> No
         if unfinished := find_unfinished(here):
             reporter.say(f"{unfinished.sentence}; users get {live_release(here.values()) or 'nothing yet'}")
             reporter.say(unfinished.remedy)
+        if session.physical:
+            problem = session.physical.trouble()
+            told = f"{problem}; more: inv backup.pitr-check" if problem else "every change to the database is archived"
+            reporter.say(told)
         unreachable = [seen for seen in found.values() if isinstance(seen, TurnoutError)]
         if unreachable:
             raise FleetError(unreachable)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fabfile import deploy, rollback
+from fabfile import deploy, recover, rollback
 from fabfile.errors import BadInput, HandsNeeded, Refused
 from fabfile.ui.reporter import Reporter
 from fabfile.verb import ENV, JSON, LOCK_WAIT, YES, duration, verb
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fabfile.session import Session
     from fabfile.steps.target import Target
 
-AGAIN = ("start", "prove")
+AGAIN = ("start", "prove", "smoke-idle")
 """Steps that are always done again: what they prove may have been true only then."""
 
 
@@ -29,19 +29,19 @@ AGAIN = ("start", "prove")
 def resume(
     reporter: Reporter, env: str | None = None, lock_wait: str = "0s", yes: bool = False, json: bool = False
 ) -> None:
-    """Finish a deploy or rollback that was interrupted, from the step at which it stopped."""
+    """Finish a deploy, rollback or recovery that was interrupted, from the step at which it stopped."""
     with _taken_up(reporter, env, lock_wait) as (session, run, found, folder):
         session.confirm(yes, f"{found.sentence}. It is about to be finished.")
         target = prepared(session, found, folder)
         go_on(session, target, run, found)
-        deploy.answer(session, target)
+        (recover if target.plan.verb == "recover" else deploy).answer(session, target)
 
 
 @verb(help={"env": ENV, "lock_wait": LOCK_WAIT, "yes": YES, "json": JSON})
 def abort(
     reporter: Reporter, env: str | None = None, lock_wait: str = "0s", yes: bool = False, json: bool = False
 ) -> None:
-    """Take back a deploy or rollback that was interrupted, so that everything is as it was before."""
+    """Take back a deploy, rollback or recovery that was interrupted, so that everything is as it was before."""
     with _taken_up(reporter, env, lock_wait) as (session, run, found, folder):
         session.confirm(yes, f"{found.sentence}. It is about to be taken back.")
         take_back(session, run, found, folder)
@@ -145,7 +145,8 @@ def _is_behind(table: Sequence[Step], number: int, found: Unfinished) -> bool:
 
 
 def _table(session: Session, target: Target) -> list[Step]:
-    return rollback.steps(session, target) if target.plan.verb == "rollback" else deploy.steps(session, target)
+    tables = {"rollback": rollback.steps, "recover": recover.steps}
+    return tables.get(target.plan.verb, deploy.steps)(session, target)
 
 
 @contextmanager

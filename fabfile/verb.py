@@ -22,6 +22,8 @@ ENV = "environment file to use, hosts/<env>.yml; default: DEPLOYMENT_ENV, else t
 JSON = "one JSON document, or one event per line, on standard output"
 YES = "do not ask"
 LOCK_WAIT = "how long to wait for another run to end, such as 10m"
+HOTFIX = "begin outside the windows or within a freeze (inv windows); wants --reason and is recorded"
+REASON = "why a hotfix cannot wait, on one line"
 LONGEST_LINE = 200
 
 
@@ -63,13 +65,13 @@ def verb(
                 with _interruptible():
                     body(reporter, *args, **flags)
             except TurnoutError as error:
-                reporter.fail(_with_log(error))
+                reporter.fail(_with_log(error, reporter))
                 raise Exit(code=error.code) from None
             except KeyboardInterrupt:
                 reporter.fail(_code(TurnoutError("interrupted before anything was changed"), 130))
                 raise Exit(code=130) from None
             except Exception as error:
-                reporter.fail(_internal(error))
+                reporter.fail(_internal(error, reporter))
                 raise Exit(code=1) from None
             finally:
                 reporter.close()
@@ -87,7 +89,8 @@ def _check(name: str, flags: Mapping[str, Any]) -> None:
             raise BadInput(f"{name} wants a word for {flag}", f"inv --help followed by the task's name explains {name}")
         if isinstance(value, str) and value.startswith("-"):
             raise BadInput(
-                f"--{flag.replace('_', '-')} got {value!r}: a value seems to be missing", "write --flag=value"
+                f"--{flag.strip('_').replace('_', '-')} got {value!r}: a value seems to be missing",
+                "write --flag=value",
             )
 
 
@@ -115,24 +118,24 @@ def _interruptible() -> Iterator[None]:
             signal.signal(number, former)
 
 
-def _with_log(error: TurnoutError) -> TurnoutError:
+def _with_log(error: TurnoutError, reporter: Reporter) -> TurnoutError:
     """The same error, and where the traceback of the defect is that caused it, if one did."""
     cause: BaseException | None = error
     while cause is not None and isinstance(cause, TurnoutError):
         cause = cause.__cause__
     if "internal error" in error.fact and cause is not None:
-        error.details = (*error.details, f"details are in {_log(cause)}")
+        error.details = (*error.details, f"details are in {_log(cause, reporter)}")
     return error
 
 
-def _log(error: BaseException) -> str:
+def _log(error: BaseException, reporter: Reporter) -> str:
     with tempfile.NamedTemporaryFile("w", prefix="turnout-", suffix=".log", delete=False) as file:
-        traceback.print_exception(error, file=file)
+        file.write(reporter.clean("".join(traceback.format_exception(error))))
     return file.name
 
 
-def _internal(error: Exception) -> TurnoutError:
+def _internal(error: Exception, reporter: Reporter) -> TurnoutError:
     return TurnoutError(
         f"internal error: {type(error).__name__}: {error}",
-        f"look at the hosts with inv status; details are in {_log(error)}",
+        f"look at the hosts with inv status; details are in {_log(error, reporter)}",
     )

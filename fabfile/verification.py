@@ -106,7 +106,7 @@ def _verify(session: Session, point: RecoveryPoint, drill: bool) -> RecoveryPoin
         outcome="failed" if found.problems else "passed",
         by=session.holder,
         seconds=round(time.monotonic() - began, 3),
-        problems=tuple(found.problems),
+        problems=tuple(map(session.reporter.clean, found.problems)),  # an application's log may be among them
         drill=held,
     )
     for problem in found.problems:
@@ -116,12 +116,16 @@ def _verify(session: Session, point: RecoveryPoint, drill: bool) -> RecoveryPoin
 
 def _try(session: Session, point: RecoveryPoint, found: Findings, place: Place | None) -> Drill | None:
     """Look into a scratch database with the dump in it; with a place, hold the drill there if nothing is wrong."""
-    from fabfile.recovery.verify import examine, restore_into, scratch_database
+    from fabfile.recovery.verify import examine, restore_into, scratch_database, try_server
 
-    scope, settings, phases = session.recovery, session.environment.database, dict[str, float]()
+    scope, phases = session.recovery, dict[str, float]()
+    if point.pgbackrest:
+        session.reporter.say(f"backup {point.number}: restoring the whole server beside the live one")
+        found.problems += try_server(scope, point, session.run_id)
+        return None
     if point.database is None:
         return _drill(session, point, found, place, "", phases)
-    if scope.database is None or settings is None:
+    if scope.database is None:
         raise BadInput(
             f"backup {point.number} has a dump, and there is no server to restore it on",
             "add a database section to the environment file",
@@ -132,7 +136,7 @@ def _try(session: Session, point: RecoveryPoint, found: Findings, place: Place |
     with scratch_database(scope.database, session.run_id, size) as copy:
         if restore_into(scope, point, copy, found.problems):
             phases["database"] = round(time.monotonic() - began, 3)
-            found.problems += examine(point, scope.database, settings, copy)
+            found.problems += examine(point, scope.database, scope.environment.smoke, copy)
         return _drill(session, point, found, place, copy, phases)
 
 
@@ -175,6 +179,11 @@ def _place(session: Session, point: RecoveryPoint) -> Place:
     from fabfile.model.recovery_point import DATABASE, RELEASE
 
     settings, secrets = session.environment.database, session.sources.application
+    if point.pgbackrest:
+        raise BadInput(
+            f"backup {point.number} holds the whole server, of which a copy can be reached on its own host alone",
+            "leave out --drill; or look at a copy: inv backup.pitr-restore --at=TIME",
+        )
     lacking = [name for name in (RELEASE, *([DATABASE] if settings else [])) if point.part(name) is None]
     if lacking:
         raise BadInput(
@@ -216,6 +225,8 @@ def described(point: RecoveryPoint) -> str:
     rows = ""
     if point.database:
         rows = f"{sum(point.database.tables.values())} rows in {len(point.database.tables)} tables, "
+    if point.pgbackrest:
+        rows = "the whole server, "
     line = f"backup {point.number} restores: {rows}{len(point.objects)} parts, {found.seconds:.1f} s"
     if found.drill:
         phases = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in found.drill.phases.items())

@@ -1,4 +1,4 @@
-"""A sample of a long suite, another one with each seed, and what the suites of faults say of themselves at the end."""
+"""A sample of a long suite, another one with each seed, and what suites say of themselves at the end."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from tests.seed_option import SEED
 
 COUNTED = ("bad backups listed", "rows lost")
 """What the faults of `tests/backup_faults` count, each in a property of its test."""
+DOCTORED = ("planted", "named", "mended", "false")
+"""What `tests/doctor` counts likewise."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -36,13 +38,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     ended = {outcome: terminalreporter.stats.get(outcome, []) for outcome in ("passed", "failed", "error")}
     reports = [report for found in ended.values() for report in found]
+    properties = [found for report in reports for found in report.user_properties]
     if injected := _tests(reports, "tests/faults/"):
         violated = _tests([*ended["failed"], *ended["error"]], "tests/faults/")
         terminalreporter.write_line(f"{len(injected)} faults, {len(violated)} violations")
     if injected := _tests(reports, "tests/backup_faults/"):
-        properties = [found for report in reports for found in report.user_properties]
-        sums = [f"{sum(value for key, value in properties if key == name)} {name}" for name in COUNTED]
-        terminalreporter.write_line(f"{len(injected)} faults, {', '.join(sums)}")
+        terminalreporter.write_line(f"{len(injected)} faults, {_sums(properties, COUNTED)}")
+    if _tests(reports, "tests/doctor/"):
+        terminalreporter.write_line(_sums(properties, DOCTORED))
+    if planted := [count for name, count in properties if name == "secrets planted"]:
+        copies = sum(count for name, count in properties if name == "secrets found")
+        terminalreporter.write_line(f"{max(planted)} planted, {copies} found")
+
+
+def _sums(properties: Iterable[tuple[str, object]], names: Iterable[str]) -> str:
+    found = list(properties)
+    return ", ".join(f"{sum(int(str(value)) for key, value in found if key == name)} {name}" for name in names)
 
 
 def _tests(reports: Iterable[pytest.TestReport], suite: str) -> set[str]:

@@ -12,9 +12,11 @@ from typing import BinaryIO
 import zstandard
 
 from fabfile.errors import BadInput
-from fabfile.model.release import Manifest, ReleaseFile, unsafe_path, unsafe_target
+from fabfile.model.release import Manifest, ReleaseFile, is_release_id, unsafe_path, unsafe_target
 
 ARCHIVE = ".tar.zst"
+SIGNATURE = ".sig"
+"""What ssh-keygen adds to the name of the file that it signs."""
 CHUNK = 1 << 20
 WINDOW = 1 << 27
 """The largest window that `zstd -d` accepts on a host without being asked."""
@@ -34,10 +36,11 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Release:
-    """An archive whose SHA-256 is the one in its manifest."""
+    """An archive whose SHA-256 is the one in its manifest, and the manifest's signature, if it came with one."""
 
     path: Path
     manifest: Manifest
+    signature: str | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,11 @@ class Limits:
 def manifest_path(archive: Path) -> Path:
     """Where the manifest of `archive` lies: beside it, `.json` instead of `.tar.zst`."""
     return archive.with_name(archive.name.removesuffix(ARCHIVE) + ".json")
+
+
+def signature_path(archive: Path) -> Path:
+    """Where the signature of the manifest lies: beside that, `.sig` added."""
+    return manifest_path(archive).with_name(manifest_path(archive).name + SIGNATURE)
 
 
 def read_manifest(archive: Path) -> Manifest:
@@ -77,28 +85,50 @@ def open_release(reference: str | None, folder: Path) -> Release:
         raise BadInput(f"{path} cannot be read: {error.strerror}", f"ls -l {path}") from error
     if digest != manifest.digest:
         raise BadInput(f"{path} is corrupt: SHA-256 is {digest}, the manifest says {manifest.digest}", FOREIGN)
-    return Release(path, manifest)
+    return Release(path, manifest, _signature(path))
+
+
+def archives(folder: Path) -> list[Path]:
+    """The archives in `folder` that have a manifest, the newest first."""
+    found = [path for path in folder.glob(f"[!.]*{ARCHIVE}") if manifest_path(path).is_file()]
+    return sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name), reverse=True)
+
+
+def is_elsewhere(reference: str, folder: Path) -> bool:
+    """Whether this is the id of a release that is not in `folder`, so that it may be kept in another place."""
+    return is_release_id(reference) and not reference.endswith(ARCHIVE) and not _named(reference, folder).is_file()
+
+
+def _named(reference: str, folder: Path) -> Path:
+    if "/" not in reference and not reference.endswith(ARCHIVE):
+        return folder / f"{reference}{ARCHIVE}"
+    return Path(reference)
+
+
+def _signature(archive: Path) -> str | None:
+    path = signature_path(archive)
+    try:
+        return path.read_text(encoding="ascii")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(
+            f"{path} cannot be read: {error}", f"rm {path}, and build the release again: inv build"
+        ) from error
 
 
 def _locate(reference: str | None, folder: Path) -> Path:
-    present = _newest(folder)
+    present = archives(folder)
     if reference is None:
         if not present:
             raise BadInput(f"there is no release in {folder}", "make one with `inv build`")
         return present[0]
-    path = Path(reference)
-    if "/" not in reference and not reference.endswith(ARCHIVE):
-        path = folder / f"{reference}{ARCHIVE}"
+    path = _named(reference, folder)
     if path.is_file() and path.name.endswith(ARCHIVE):
         return path
     fact = f"{path} is no {ARCHIVE} archive" if path.exists() else f"there is no release {reference} at {path}"
     names = [found.name.removesuffix(ARCHIVE) for found in present[:3]]
     raise BadInput(fact, f"name one of: {', '.join(names)}" if names else "make one with `inv build`")
-
-
-def _newest(folder: Path) -> list[Path]:
-    found = [path for path in folder.glob(f"[!.]*{ARCHIVE}") if manifest_path(path).is_file()]
-    return sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name), reverse=True)
 
 
 def scan(path: Path, manifest: Manifest, limits: Limits | None = None) -> None:

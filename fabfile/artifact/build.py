@@ -9,11 +9,12 @@ import json
 import os
 import pwd
 import shlex
+import shutil
 import socket
 import stat
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +23,8 @@ from typing import BinaryIO
 import zstandard
 
 from fabfile.artifact import source as sources
-from fabfile.artifact.archive import ARCHIVE, manifest_path
+from fabfile.artifact.archive import ARCHIVE, manifest_path, signature_path
+from fabfile.config.schema import Check
 from fabfile.errors import BadInput, TurnoutError
 from fabfile.model.release import FORMAT, Manifest, ReleaseFile, ReleaseLink, release_id, unsafe_path, unsafe_target
 from fabfile.remote import local_command
@@ -30,6 +32,8 @@ from fabfile.remote import local_command
 COMMAND_TIMEOUT = 900.0
 """Seconds that one build command may take."""
 
+UMASK = 0o022
+"""What commands make is as accessible as everywhere, also inside archives of their own."""
 LEVEL = 3
 
 NPM_NOTE = "node_modules/.package-lock.json"
@@ -37,13 +41,19 @@ NPM_NOTE = "node_modules/.package-lock.json"
 
 
 def build(
-    source: Path, out: Path, commands: Sequence[Sequence[str]], exclude: Sequence[str], say: Callable[[str], None]
+    source: Path,
+    out: Path,
+    commands: Sequence[Sequence[str]],
+    exclude: Sequence[str],
+    say: Callable[[str], None],
+    checks: Sequence[Check] = (),
 ) -> Manifest:
     """Build `out/<id>.tar.zst` and `out/<id>.json` from `source`; `say` hears what happens.
 
-    The same files give the same id, and with the same tools the same archive byte for byte. Empty directories are no
-    part of a release. Raises BadInput for a source or a result that cannot be released, TurnoutError for a command
-    that fails or takes longer than 900 s.
+    `checks` see a copy of the very files that are built. The same files give the same id, and with the same tools the
+    same archive byte for byte, wherever, when and by whom it is built. Empty directories are no part of a release.
+    Raises BadInput for a source or a result that cannot be released, TurnoutError for a check or command that fails
+    or takes too long (a command: 900 s).
     """
     found = sources.find(source, exclude, out, say)
     with tempfile.TemporaryDirectory(prefix="turnout-build-") as folder:
@@ -52,33 +62,65 @@ def build(
         say(f"copy {len(found.paths)} files")
         sources.copy(found, tree)
         name, version = _identity(tree)
+        environ = surroundings(found.dated, os.environ)
+        if checks:
+            _check(shutil.copytree(tree, Path(folder, "checked"), symlinks=True), checks, environ, say)
         for words in commands:
             say(f"run {shlex.join(words)}")
-            run_command(words, tree)
+            run_command(words, tree, environ=environ)
         with Path(folder, "tar").open("w+b") as tar:
-            files, links = pack(tree, tar)
-            manifest = Manifest(
-                format=FORMAT,
-                id=release_id(version, files, links),
-                name=name,
-                version=version,
-                digest="",
-                size=0,
-                unpacked=sum(file.size for file in files),
-                commit=found.commit,
-                dirty=found.dirty,
-                builder=f"{pwd.getpwuid(os.getuid()).pw_name}@{socket.gethostname()}",
-                built_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-                files=files,
-                links=links,
-            )
-            say(f"pack {len(files) + len(links)} files")
+            manifest = _described(found, name, version, *pack(tree, tar))
+            say(f"pack {len(manifest.files) + len(manifest.links)} files")
             return _write(manifest, tar, out)
 
 
-def run_command(words: Sequence[str], folder: Path, timeout: float = COMMAND_TIMEOUT) -> None:
+def _described(
+    found: sources.Source, name: str, version: str, files: tuple[ReleaseFile, ...], links: tuple[ReleaseLink, ...]
+) -> Manifest:
+    """The manifest, but for what is known only once the archive is written."""
+    return Manifest(
+        format=FORMAT,
+        id=release_id(version, files, links),
+        name=name,
+        version=version,
+        digest="",
+        size=0,
+        unpacked=sum(file.size for file in files),
+        commit=found.commit,
+        dirty=found.dirty,
+        builder=f"{pwd.getpwuid(os.getuid()).pw_name}@{socket.gethostname()}",
+        built_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        files=files,
+        links=links,
+    )
+
+
+def surroundings(dated: int, environ: Mapping[str, str]) -> dict[str, str]:
+    """What commands inherit: our own variables, but for those that would let the same source become different bytes.
+
+    SOURCE_DATE_EPOCH as in https://reproducible-builds.org/specs/source-date-epoch/: tools write it instead of now.
+    """
+    return {**environ, "SOURCE_DATE_EPOCH": str(dated), "TZ": "UTC", "LC_ALL": "C.UTF-8"}
+
+
+def _check(folder: Path, checks: Sequence[Check], environ: Mapping[str, str], say: Callable[[str], None]) -> None:
+    for number, check in enumerate(checks):
+        line = shlex.join(check.command)
+        say(f"check {line}")
+        ended = local_command.run(check.command, folder, check.timeout, environ, umask=UMASK)
+        if ended.failed:
+            raise TurnoutError(
+                f"check `{line}` {ended.how}, so nothing was built",
+                f"run it in the source directory; what it is and how long it has: build.checks.{number}",
+                ended.lines,
+            )
+
+
+def run_command(
+    words: Sequence[str], folder: Path, timeout: float = COMMAND_TIMEOUT, environ: Mapping[str, str] | None = None
+) -> None:
     """Run one build command in `folder` for at most `timeout` seconds. Raises TurnoutError when it fails."""
-    ended = local_command.run(words, folder, timeout)
+    ended = local_command.run(words, folder, timeout, environ, umask=UMASK)
     if ended.failed:
         raise TurnoutError(
             f"build command `{shlex.join(words)}` {ended.how}", "run it in the source directory", ended.lines
@@ -145,6 +187,7 @@ def _write(manifest: Manifest, tar: BinaryIO, out: Path) -> Manifest:
     tar.seek(0)
     out.mkdir(parents=True, exist_ok=True)
     archive = out / f"{manifest.id}{ARCHIVE}"
+    signature_path(archive).unlink(missing_ok=True)  # of an earlier build, whose manifest says another time
     with _replacing(archive) as file:
         # One thread: the output of several depends on the library's version more than need be.
         compressor = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True, write_content_size=True)

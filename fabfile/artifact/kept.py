@@ -36,6 +36,12 @@ def fetch_kept(hosts: Sequence[Host], paths: Paths, identity: str, folder: Path,
     )
 
 
+def digest_kept(host: Host, paths: Paths, identity: str) -> str | None:
+    """The SHA-256 of the archive of this name that a host keeps, or None. Raises BadInput for a damaged manifest."""
+    text = host.run(archive.kept(paths, identity)).stdout
+    return Manifest.from_json(text, f"{host.name}: {identity}").digest if text else None
+
+
 def _fetch(host: Host, paths: Paths, manifest: Manifest, path: Path) -> None:
     digest = hashlib.sha256()
     with path.open("wb") as file:

@@ -13,16 +13,22 @@ from fabfile.errors import BadInput
 
 GIT_TIMEOUT = 120.0
 """Seconds that one question to git may take."""
+UNDATED = 315_532_800
+"""1980-01-01 in Unix time, the earliest that a zip file can say: for sources without a commit."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """Paths relative to `folder`, and what git says about them (`commit` is None where it knows nothing)."""
+    """Paths relative to `folder`, and what git says about them (`commit` is None where it knows nothing).
+
+    `dated` is when that was committed, in Unix time.
+    """
 
     folder: Path
     paths: tuple[str, ...]
     commit: str | None = None
     dirty: bool = False
+    dated: int = UNDATED
 
 
 def find(folder: Path, exclude: Sequence[str], out: Path, say: Callable[[str], None]) -> Source:
@@ -71,7 +77,8 @@ def _tracked(folder: Path, say: Callable[[str], None]) -> Source:
     ]
     commit = _git(folder, "rev-parse", "--verify", "--quiet", "HEAD", fails=True).decode().strip() or None
     changed = _git(folder, "status", "--porcelain", "--untracked-files=no", "--", ".")
-    return Source(folder, tuple(paths), commit, dirty=bool(changed))
+    dated = int(_git(folder, "show", "--no-patch", "--format=%ct", commit)) if commit else UNDATED
+    return Source(folder, tuple(paths), commit, dirty=bool(changed), dated=dated)
 
 
 def _everything(folder: Path, exclude: Sequence[str], out: Path) -> Source:

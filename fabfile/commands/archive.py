@@ -19,10 +19,19 @@ MANIFEST = r"""
 cat "$manifest"
 """
 
+KEPT = r"""
+[ ! -e "$manifest" ] || cat "$manifest"
+"""
+
 
 def manifest(paths: Paths, release: str) -> Script:
     """Write the release's manifest to standard output."""
     return Script(bind(MANIFEST, manifest=f"{paths.releases}/{release}.json"), timeout=60)
+
+
+def kept(paths: Paths, release: str) -> Script:
+    """As `manifest`; nothing where the release is not kept."""
+    return Script(bind(KEPT, manifest=f"{paths.releases}/{release}.json"), timeout=60)
 
 
 def sound(paths: Paths, release: str) -> Script:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from fabfile.commands.shell import bind
 from fabfile.model.script import Script
 
+HEADROOM = 64 << 20
+"""Bytes that stay free on a disk after something was written to it."""
+
 FREE = r"""
 df -B1 --output=avail "$path" 2> /dev/null | tail -n 1 || true
 """

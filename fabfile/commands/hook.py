@@ -1,4 +1,4 @@
-"""A team's command on a host: with its own time limit, and only the last lines of what it writes."""
+"""A team's command on a host, as a hook or a smoke test: with its own time limit, and the last lines of its output."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ last_lines() { trap '' TERM; tail -c 16000 | tr -d '\0' | tail -n 40; }
 (
     exec < /dev/null > /dev/null
     read -r -t "$limit" <> <(:) || true
-    printf 'hook %s did not end within %g s and was killed: %s\n' "$point" "$limit" "${command[*]}" >&2
+    printf '%s did not end within %g s and was killed: %s\n' "$what" "$limit" "${command[*]}" >&2
     kill -TERM 0
 ) &
 watcher=$!
@@ -29,17 +29,31 @@ output=$(
 ) || status=$?
 [ -z "$ended" ] || fail "$output"
 kill "$watcher" 2>/dev/null || true
-[ "$status" = 0 ] || fail "hook $point ended with status $status: ${command[*]}" "$output"
+[ "$status" = "$wanted" ] || fail "$what ended with status $status: ${command[*]}" "$output"
 [ -z "$output" ] || printf '%s\n' "$output"
 """
 
 
 def hook(paths: Paths, point: str, command: Sequence[str], variables: Mapping[str, str], timeout: float) -> Script:
     """Run a team's command in the application's directory, with these variables and next to no others."""
+    return _script(paths, f"hook {point}", command, variables, timeout, 0)
+
+
+def smoke_test(
+    paths: Paths, name: str, command: Sequence[str], variables: Mapping[str, str], timeout: float, status: int
+) -> Script:
+    """The same for a command that has to end with this status."""
+    return _script(paths, f"smoke test {name}", command, variables, timeout, status)
+
+
+def _script(
+    paths: Paths, what: str, command: Sequence[str], variables: Mapping[str, str], timeout: float, wanted: int
+) -> Script:
     text = bind(
         HOOK,
         directory=paths.root,
-        point=point,
+        what=what,
+        wanted=wanted,
         limit=timeout,
         variables=tuple(f"{name}={value}" for name, value in variables.items()),
         command=tuple(command),

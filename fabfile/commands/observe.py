@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from collections.abc import Mapping
 from typing import Any
 
+from fabfile.commands.items import ITEMS, parse_items, parse_pairs
 from fabfile.commands.pm2 import PM2, parse_list
 from fabfile.commands.shell import bind
 from fabfile.model.hook import AFTERMATH
@@ -20,12 +20,6 @@ from fabfile.model.share import Share
 TOOLS = ("curl", "flock", "nginx", "node", "pm2", "sha256sum", "ss", "sudo", "tar", "timeout", "zstd")
 
 OBSERVE = r"""
-export PATH="$PATH:/usr/local/bin:/usr/sbin:/sbin"
-item() { printf '%s ' "$1"; base64 -w0; printf '\n'; }
-find_tool() {
-    type -P "$1" && return
-    ls -1d "$HOME"/.nvm/versions/node/*/bin/"$1" /opt/node*/bin/"$1" 2>/dev/null | sort -V | tail -n 1
-}
 date +%s | item clock
 id -un | item user
 for tool in "${tools[@]}"; do echo "$tool=$(find_tool "$tool" || true)"; done | item tools
@@ -80,19 +74,17 @@ def observe(paths: Paths, status_port: int) -> Script:
         maintenance=paths.maintenance,
         status_port=status_port,
     )
-    return Script(text, timeout=180, library=PM2)
+    return Script(text, timeout=180, library=ITEMS + PM2)
 
 
 def parse(host: str, paths: Paths, stdout: str) -> Observed:
     """What `observe` printed, as a value. Raises ValueError when the answer is cut."""
-    items = {name: base64.b64decode(text).decode(errors="replace") for name, text in _items(stdout)}
-    if "complete" not in items:
-        raise ValueError("the answer is incomplete")
+    items = parse_items(stdout)
     processes = parse_list(items.get("pm2", ""))
     slots = {slot: _slot(items.get(f"slot_{slot}", ""), processes, paths.process(slot)) for slot in SLOTS}
     share = items["share"].strip()
     live = _live(Share.parse(share), slots) if "site" in items else None
-    tools = {name: path for name, path in _pairs(items["tools"]).items() if path}
+    tools = {name: path for name, path in parse_pairs(items["tools"]).items() if path}
     return Observed(
         host=host,
         user=items["user"].strip(),
@@ -108,7 +100,7 @@ def parse(host: str, paths: Paths, stdout: str) -> Observed:
         generation=items.get("generation", "").strip(),
         ports=_ports(items["ports"], frozenset(items["ours"].split())),
         releases=tuple(items["releases"].split()),
-        lease=_lease(_pairs(items.get("lease", ""))),
+        lease=_lease(parse_pairs(items.get("lease", ""))),
         last_run=_last_run(items["journal"]),
         history=tuple(_history(items["history"])),
         processes=processes,
@@ -130,14 +122,6 @@ def _live(share: Share | None, slots: Mapping[Slot, SlotState]) -> Slot:
     return "green" if slots["green"].online and not slots["blue"].online else "blue"
 
 
-def _items(stdout: str) -> list[tuple[str, str]]:
-    return [(line.split(" ", 1)[0], line.split(" ", 1)[1]) for line in stdout.splitlines() if " " in line]
-
-
-def _pairs(text: str) -> dict[str, str]:
-    return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
-
-
 def _number(text: str) -> int:
     return int(text) if text.strip().isdigit() else -1
 
@@ -148,7 +132,7 @@ def _version(text: str) -> str:
 
 
 def _slot(text: str, processes: tuple[Process, ...], name: str) -> SlotState:
-    pairs = _pairs(text)
+    pairs = parse_pairs(text)
     process = next((p for p in processes if p.name == name), None)
     port = pairs.get("port", "")
     proven = pairs.get("proven") == "yes"
@@ -210,6 +194,9 @@ def _history(text: str) -> list[HistoryEntry]:
             e.get("run", ""),
             e.get("previous"),
             _restore(e.get("restore")),
+            e.get("hotfix", ""),
+            tuple(e.get("approved_by", ())),
+            str(e.get("promoted_from", "")),
         )
         for e in _json_lines(text)
     ]
@@ -219,5 +206,10 @@ def _restore(found: Any) -> Restore | None:
     if not isinstance(found, dict):
         return None
     return Restore(
-        bool(found.get("database")), bool(found.get("files")), found.get("point"), str(found.get("undoes", ""))
+        bool(found.get("database")),
+        bool(found.get("files")),
+        found.get("point"),
+        str(found.get("undoes", "")),
+        server=bool(found.get("server")),
+        at=str(found.get("at", "")),
     )

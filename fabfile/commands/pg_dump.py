@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import SecretStr
 
 from fabfile.commands.shell import bind
-from fabfile.config.schema import DatabaseSettings
+from fabfile.config.database import DatabaseSettings
 from fabfile.errors import BadInput
 from fabfile.model.script import Script
 

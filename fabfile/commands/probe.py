@@ -79,6 +79,17 @@ done
 """
 
 
+LISTENS = r"""
+timeout "$limit" bash -c 'exec 3<> "/dev/tcp/$0/$1"' "$address" "$port" 2> /dev/null ||
+    fail "nothing takes connections at $address:$port"
+"""
+
+
+def listens(address: str, port: int, limit: float) -> Script:
+    """Fail unless something takes a connection there within so many seconds."""
+    return Script(bind(LISTENS, address=address, port=port, limit=limit), timeout=limit + 15)
+
+
 def reach(servers: tuple[str, ...], path: str, release: str, limit: float) -> Script:
     """See the release answer from every one of these `address:port`s (`limit`: seconds for one answer)."""
     text = bind(REACH, servers=servers, path=path, release=release, limit=limit)

@@ -32,6 +32,7 @@ FORGET = r"""
 rm -f "$releases/.incoming-$run" "$releases/$id.tar.zst" "$releases/$id.json"
 """
 
+# A kept archive may be another one of the same content, built by other tools: what describes it stays.
 UNPACK = r"""
 umask 022
 new=$slots/.$slot.new
@@ -39,7 +40,12 @@ mkdir -p "$slots"
 rm -rf "$new"
 mkdir "$new"
 tar -x -p --no-same-owner -C "$new"
-mv "$new/.turnout/manifest" "${archive%.tar.zst}.json"
+described=$(sha256sum < "$archive" | cut -d' ' -f1)
+if grep -qsF "\"digest\": \"$described\"" "${archive%.tar.zst}.json"; then
+    rm "$new/.turnout/manifest"
+else
+    mv "$new/.turnout/manifest" "${archive%.tar.zst}.json"
+fi
 zstd -q -dc "$archive" | tar -x -m --no-same-owner --no-same-permissions -C "$new"
 cd "$new"
 sha256sum --quiet --strict -c .turnout/checksums || fail "the unpacked release differs from its manifest"
@@ -113,6 +119,7 @@ sync "$state/bad"
 
 VERDICT = r"""
 printf '%s\n' "$verdict" >> "$state/verdicts.jsonl"
+sync "$state/verdicts.jsonl"
 if [ "$(stat -c %s "$state/verdicts.jsonl")" -gt 1000000 ]; then
     tail -n 1000 "$state/verdicts.jsonl" > "$state/verdicts.new"
     mv "$state/verdicts.new" "$state/verdicts.jsonl"
@@ -219,7 +226,7 @@ def mark_bad(paths: Paths, release: str, why: str) -> Script:
 
 
 def keep_verdict(paths: Paths, verdict: str) -> Script:
-    """Keep a gate's verdict (one line of JSON); the oldest go when there are very many."""
+    """Keep a verdict (one line of JSON), of a gate or of what let a run in; the oldest go when there are very many."""
     return Script(bind(VERDICT, state=paths.state, verdict=verdict), timeout=30, mutates=True)
 
 

@@ -11,6 +11,7 @@ from fabfile.commands.shell import words
 
 DAY = 1440
 """Minutes."""
+QUARTER = 15
 AFTER = 120
 """Minutes from a backup to the daily maintenance, at most: that backup is to be there, and not hours old."""
 
@@ -51,6 +52,11 @@ def jobs(every: float, first: int = 0) -> tuple[Job, Job]:
         Job("backup", "a backup", tuple(range(begin, DAY, step))),
         Job("maintain", "backups verified, pruned and checked", (daily,)),
     )
+
+
+def announcing(first: int = 0) -> Job:
+    """The news of maintenance, every quarter of an hour from minute `first` on: late by less than what is announced."""
+    return Job("announce", "maintenance announced", tuple(range(first % QUARTER, DAY, QUARTER)))
 
 
 def spread(jitter: float, name: str, machine: str) -> int:

@@ -7,7 +7,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from pydantic import SecretStr
 
-from fabfile.config.schema import DatabaseSettings
+from fabfile.config.database import DatabaseSettings
 from fabfile.errors import BadInput
 
 

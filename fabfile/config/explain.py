@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Iterable
 from typing import get_args, get_origin
 
 from pydantic import BaseModel
@@ -13,6 +11,7 @@ from pydantic_core import ErrorDetails
 
 from fabfile.config.document import Document, Fault, KeyPath
 from fabfile.config.schema import Environment
+from fabfile.config.suggest import suggest
 
 _LIMITS = {"greater_than": "more than", "greater_than_equal": "at least", "less_than_equal": "at most"}
 _LIMIT_KEYS = {"greater_than": "gt", "greater_than_equal": "ge", "less_than_equal": "le"}
@@ -27,12 +26,6 @@ def explain(error: ErrorDetails, document: Document) -> Fault:
     else:
         text = _expected(error, path, document)
     return Fault(document.line(path), path, text)
-
-
-def suggest(word: str, known: Iterable[str]) -> str:
-    """`did you mean 'ports'?`, or nothing when no known word is close."""
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f"did you mean '{close[0]}'?" if close else ""
 
 
 def _known(word: str, known: list[str]) -> str:

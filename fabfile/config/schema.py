@@ -8,24 +8,29 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from fabfile.config.approvals import ApprovalSettings
+from fabfile.config.artifacts import ArtifactSettings
+from fabfile.config.backup import BackupSettings, backup_contradictions
+from fabfile.config.calendar import CalendarSettings
+from fabfile.config.custody import AwsSettings, CustodySettings, VaultSettings, custody_contradictions
+from fabfile.config.database import DatabaseSettings
+from fabfile.config.layers import FILE_NAME
+from fabfile.config.migrations import MigrationSettings
+from fabfile.config.section import Section
+from fabfile.config.smoke import SmokeSettings
+from fabfile.config.smoke_contradictions import smoke_contradictions
 from fabfile.config.values import (
     Address,
     CommandWords,
-    Days,
     Duration,
-    Endpoint,
     HostName,
-    Identifier,
-    Interval,
     Matching,
     Name,
     Percentage,
     PlainText,
     Port,
     Ratio,
-    Recipient,
     RelativePath,
-    Size,
     Sourced,
     UrlPath,
     VariableName,
@@ -33,12 +38,6 @@ from fabfile.config.values import (
 from fabfile.model.hook import Point
 
 Role = Literal["web", "app", "db"]
-
-
-class Section(BaseModel):
-    """A part of the file: unknown keys are refused and values do not change after loading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True)
 
 
 class HostSettings(Section):
@@ -54,6 +53,8 @@ class HostSettings(Section):
     """Where the nginx hosts reach the application on this host; needed as soon as one of them is another machine."""
     roles: Annotated[tuple[Role, ...], Field(min_length=1)] = ("web", "app")
     """What runs there: `web` nginx, `app` PM2, `db` the PostgreSQL client tools beside or near the server."""
+    local: bool = False
+    """It is the very machine where `inv` is typed: commands run as whoever types, and SSH is not used."""
 
 
 class SshSettings(Section):
@@ -198,6 +199,15 @@ class Hooks(Section):
         return found
 
 
+class Check(Section):
+    """One of the project's own checks: a type check, lint, tests, an audit of dependencies."""
+
+    command: CommandWords
+    """A program and its arguments, each a word of its own; no shell reads them."""
+    timeout: Duration = 600.0
+    """How long it may take before it is killed with everything that it started."""
+
+
 class BuildSettings(Section):
     """How `inv build` makes a release."""
 
@@ -207,127 +217,17 @@ class BuildSettings(Section):
     """Commands run in a clean copy of the source; the first that fails stops the build."""
     exclude: tuple[PlainText, ...] = ("node_modules", ".git", "dist")
     """Names left out of that copy."""
-
-
-class DatabaseSettings(Section):
-    """The PostgreSQL database that is backed up and restored."""
-
-    via: HostName
-    """The host on which pg_dump runs and through which connections are tunnelled."""
-    host: HostName = "127.0.0.1"
-    """The server's address, as seen from `via`."""
-    port: Port = 5432
-    """The server's port."""
-    name: Identifier
-    """The application's database."""
-    user: Identifier
-    """A role that may create, own and rename this database (superuser, or CREATEDB and owner)."""
-    password: Sourced
-    """That role's password: `env:NAME` or `file:PATH`."""
-    schema_version: Annotated[PlainText, Field(min_length=1)] | None = None
-    """An SQL query for one value, the version of the application's schema; backups note it."""
-    jobs: Annotated[int, Field(ge=1, le=64)] = 1
-    """Tables dumped at once; above 1 the database must fit into /var/tmp on `via` once more. Restores use 2 or more."""
-    smoke: tuple[Annotated[PlainText, Field(min_length=1)], ...] = ()
-    """SQL queries that must give a row whose first column is true; asked of a restored copy before anybody uses it."""
-    smoke_timeout: Duration = 60.0
-    """How long one of them may take."""
-    url_variable: VariableName | None = None
-    """The secret of the application that holds this database's URL; for trying a release out on a restored copy."""
-
-
-class RetentionSettings(Section):
-    """Which backups `inv backup.prune` keeps: the newest verified one of each slot of time, each kind for itself."""
-
-    six_hourly: Duration | None = 7 * 86400.0
-    """For so long, one of every six hours (00, 06, 12 and 18 o'clock UTC)."""
-    daily: Duration | None = 30 * 86400.0
-    """For so long, one of every day (UTC)."""
-    weekly: Duration | None = None
-    """For so long, one of every week, Monday to Sunday."""
-    monthly: Duration | None = None
-    """For so long, one of every month."""
-    yearly: Duration | None = None
-    """For so long, one of every year."""
-    unverified: Duration = 7 * 86400.0
-    """How long a backup may wait to be verified; then it stays only while it is newer than every verified one."""
-    min_keep: Annotated[int, Field(ge=1, le=1000)] = 3
-    """So many of the newest verified backups stay, however old they are."""
-
-
-class SafeguardSettings(Section):
-    """What `inv bucket.setup` puts on the bucket, beside versioning, encryption and the public access block."""
-
-    lock: Days | None = None
-    """Object Lock: for so long only a special right (governance) destroys what is stored. Never to be undone."""
-    deleted: Days = 30 * 86400.0
-    """How long what was deleted or replaced can be brought back, as a former version."""
-    infrequent_after: Days | None = 30 * 86400.0
-    """AWS only: objects so old become STANDARD_IA, cheaper to keep and dearer to read; at least 30d."""
-    glacier_after: Days | None = 90 * 86400.0
-    """AWS only: objects so old become GLACIER_IR, which is read at once like any other; at least 30d later."""
-
-
-class ScheduleSettings(Section):
-    """When backups are taken by themselves, and who notices when they are not."""
-
-    every: Interval = 21600.0
-    """The time from one backup to the next, a part of a day; verification and pruning are daily."""
-    jitter: Duration = 600.0
-    """Each backup begins at most so much late, so that not all environments begin at once."""
-    ping: Sourced | None = None
-    """A dead man's switch: `env:NAME` or `file:PATH` of a URL got after each backup, with /fail if that failed."""
-    alert_after: Duration = 108000.0
-    """The age at which the newest verified backup is too old."""
-
-
-class BucketSettings(Section):
-    """One bucket, and how it is spoken to."""
-
-    bucket: Annotated[
-        str, Matching(r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", "3 to 63 lower-case letters, digits, dots and dashes")
-    ]
-    """An existing S3 bucket."""
-    prefix: RelativePath = "turnout"
-    """Everything is kept below this prefix, then the application's and the environment's name."""
-    region: PlainText = "us-east-1"
-    """The bucket's region."""
-    endpoint: Endpoint | None = None
-    """For S3-compatible stores: the service's URL, or `env:NAME`; path-style addressing is then used."""
-    profile: PlainText | None = None
-    """A profile of boto3's files to take the credentials from; default: boto3's own search."""
-    encryption: Literal["none", "s3", "kms"] | None = None
-    """What the store is asked to encrypt with: nothing, its own keys, or KMS; default: `s3` on AWS, else `none`."""
-    kms_key: PlainText | None = None
-    """The KMS key's id or ARN; default: the account's own for S3."""
-    checksums: Literal["always", "when_required"] | None = None
-    """`when_required` for stores that do not know CRCs (MD5 goes along instead); default: `always` on AWS only."""
-
-
-class BackupSettings(BucketSettings):
-    """Where backups go."""
-
-    max_size: Size = 1 << 40
-    """The largest object, as stored; its ten-thousandth is the size of a part, of which two to five are in memory."""
-    recipients: tuple[Recipient, ...] = ()
-    """Public keys (age1…, ssh-ed25519, ssh-rsa): dumps and files are encrypted for them before the store sees them."""
-    identity: Sourced | None = None
-    """The private key of one of them, needed to restore and for nothing else: `env:NAME` or `file:PATH`."""
-    copy_to: Annotated[BucketSettings | None, Field(alias="copy")] = None
-    """A second bucket to which `inv backup` brings every backup; it needs no key to do so."""
-    before_deploy: bool = False
-    """Take a backup before each deploy, and refuse to deploy when it fails."""
-    retention: RetentionSettings = RetentionSettings()
-    """Which backups `inv backup.prune` keeps."""
-    safeguards: SafeguardSettings = SafeguardSettings()
-    """What `inv bucket.setup` puts on the bucket."""
-    schedule: ScheduleSettings = ScheduleSettings()
-    """When backups are taken by themselves: `inv backup.schedule` installs it."""
+    checks: tuple[Check, ...] = ()
+    """Run first, in a copy of their own; one that fails stops the build. What they write is no part of a release."""
 
 
 class Environment(Section):
     """One environment: everything a task knows about where it works."""
 
+    extends: Annotated[str, Matching(FILE_NAME, "the name of a file in hosts/, such as base.yml")] | None = None
+    """A file in hosts/ that this one adds to: mappings are merged key by key, lists and values replaced."""
+    base: bool = False
+    """This file is there to be extended, and is no environment by itself."""
     app: Name
     """The application's name: directories, processes and nginx names are derived from it."""
     protected: bool = False
@@ -341,15 +241,29 @@ class Environment(Section):
     health: HealthSettings = HealthSettings()
     site: SiteSettings = SiteSettings()
     gates: GatesSettings = GatesSettings()
+    smoke: SmokeSettings = SmokeSettings()
     hooks: Hooks = Hooks()
-    env: dict[VariableName, PlainText] = {}
+    env: dict[VariableName, PlainText] = {}  # noqa: RUF012 - pydantic copies it
     """Plain variables of the application."""
-    secrets: dict[VariableName, Sourced] = {}
-    """Secret variables of the application: `env:NAME` or `file:PATH`; sent by stdin into a 0600 file."""
+    secrets: dict[VariableName, Sourced] = {}  # noqa: RUF012 - pydantic copies it
+    """Secret variables of the application, each where its value comes from; sent by stdin into a 0600 file."""
+    custody: CustodySettings = CustodySettings()
+    """What is asked of these secrets."""
+    vault: VaultSettings | None = None
+    aws: AwsSettings = AwsSettings()
+    """How the secrets `aws:` and `ssm:` are reached."""
     database: DatabaseSettings | None = None
+    migrations: MigrationSettings | None = None
+    """SQL files of the release that are applied to the database by a deploy, instead of `release.migrate`."""
     backup: BackupSettings | None = None
     notify: tuple[Sourced, ...] = ()
     """Who is told when something goes wrong: each `env:NAME` or `file:PATH` of a URL that Apprise knows."""
+    calendar: CalendarSettings = CalendarSettings()
+    """When deploys may begin, when they must not, and what maintenance is announced."""
+    artifacts: ArtifactSettings = ArtifactSettings()
+    """Where releases are kept beside dist/, and by whom they must have been built."""
+    approvals: ApprovalSettings = ApprovalSettings()
+    """Who has to agree before a release is deployed."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Environment:
@@ -363,11 +277,14 @@ class Environment(Section):
             raise ValidationError.from_exception_data("Environment", found)
         return self
 
-    def _contradictions(self) -> Iterator[tuple[tuple[str, ...], str]]:
+    def _contradictions(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
         """Where two parts of a well-formed file disagree: the path to change, and why."""
         lacking = [role for role, found in (("web", self.web_hosts), ("app", self.app_hosts)) if not found]
         if lacking:
             yield ("hosts",), f"at least one host needs the role {' and one the role '.join(lacking)}"
+        for name, host in self.hosts.items():
+            if host.local and (host.address or host.user or host.port):
+                yield ("hosts", name, "local"), "needs no address, user or port: nothing is reached by SSH"
         for name in self.app_hosts:
             if not self.together and self.hosts[name].internal is None:
                 yield (
@@ -381,10 +298,31 @@ class Environment(Section):
             yield ("env", name), "is in secrets too; keep it in secrets alone"
         if self.database and self.database.url_variable not in (None, *self.secrets):
             yield ("database", "url_variable"), f"{self.database.url_variable} is not one of secrets"
+        if self.migrations and not self.database:
+            yield ("migrations",), "needs a database section to know what to migrate"
+        if self.migrations and self.release.migrate:
+            yield ("release", "migrate"), "is another way than migrations.folder; keep one of them"
+        yield from self._homeless()
+        yield from custody_contradictions(self.custody, self.secrets, self.vault)
+        yield from smoke_contradictions(self.smoke, self.database is not None)
         if self.backup and self.backup.before_deploy and not self.database:
             yield ("backup", "before_deploy"), "needs a database section to know what to back up"
         if self.backup:
-            yield from _backup_contradictions(self.backup)
+            yield from backup_contradictions(self.backup)
+        if self.database and self.database.engine == "pgbackrest":
+            yield from _server_contradictions(self.database, self.backup)
+
+    def _homeless(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """What is kept in the bucket, or told to channels, where there are none."""
+        if self.artifacts.push and not self.backup:
+            yield ("artifacts", "push"), "needs a backup section: releases are kept in its bucket"
+        if self.approvals.required and not self.backup:
+            yield ("approvals", "required"), "needs a backup section: approvals are kept in its bucket"
+        if self.calendar.maintenance and not (self.backup and self.notify):
+            yield (
+                ("calendar", "maintenance"),
+                "needs notify, to know whom to tell, and a backup section: its bucket remembers what was told",
+            )
 
     def _port_clashes(self) -> Iterator[tuple[tuple[str, ...], str]]:
         users: dict[int, list[tuple[str, ...]]] = {}
@@ -437,23 +375,20 @@ class Environment(Section):
         return "127.0.0.1" if self.together else str(self.hosts[host].internal)
 
 
-def _backup_contradictions(backup: BackupSettings) -> Iterator[tuple[tuple[str, ...], str]]:
-    yield from _tier_clashes(backup.safeguards)
-    copy, schedule = backup.copy_to, backup.schedule
-    for path, store in ((("backup",), backup), (("backup", "copy"), copy)):
-        if store and store.kms_key and store.encryption != "kms":
-            yield (*path, "kms_key"), "needs encryption: kms"
-    if copy and (copy.bucket, copy.endpoint) == (backup.bucket, backup.endpoint):
-        yield ("backup", "copy", "bucket"), f"{copy.bucket} is the first bucket; a copy belongs into another one"
-    if schedule.jitter >= schedule.every:
-        yield ("backup", "schedule", "jitter"), "must be shorter than every, or one backup is due before another"
-    if schedule.alert_after <= 86400:
-        yield ("backup", "schedule", "alert_after"), "must be more than 1d, as backups are verified once a day"
-
-
-def _tier_clashes(settings: SafeguardSettings) -> Iterator[tuple[tuple[str, ...], str]]:
-    month, (first, second) = 30 * 86400.0, (settings.infrequent_after, settings.glacier_after)
-    if first is not None and first < month:
-        yield ("backup", "safeguards", "infrequent_after"), "S3 allows no less than 30d"
-    if first is not None and second is not None and second < first + month:
-        yield ("backup", "safeguards", "glacier_after"), "S3 allows no less than 30d after infrequent_after"
+def _server_contradictions(
+    database: DatabaseSettings, backup: BackupSettings | None
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    """What keeps pgBackRest from saving the server."""
+    engine = ("database", "engine")
+    if database.repository is None:
+        yield engine, "needs database.repository, with the passphrase that backups are encrypted with"
+    if backup is None:
+        yield engine, "needs a backup section: the bucket that pgBackRest keeps its repository in"
+    elif (backup.endpoint or "").startswith("http://"):
+        yield ("backup", "endpoint"), "must be https:// for pgBackRest, which speaks to S3 in no other way"
+    if backup and backup.copy_to:
+        yield ("backup", "copy"), "cannot bring pgBackRest's repository elsewhere: let the bucket replicate itself"
+    if database.host not in ("127.0.0.1", "localhost"):
+        yield ("database", "host"), "must be 127.0.0.1: pgBackRest works on the database's own host, database.via"
+    if not 60 <= database.archive_timeout <= 3600:
+        yield ("database", "archive_timeout"), "expected 1m to 1h"

@@ -1,19 +1,20 @@
-"""Values that the configuration only points to: environment variables and private files."""
+"""Values that the configuration only points to, read all at once where a run needs them."""
 
 from __future__ import annotations
 
-import os
 import re
-import shlex
-import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 
 from pydantic import SecretStr
 
-from fabfile.config.schema import BucketSettings, Environment
+from fabfile.config.backup import BucketSettings
+from fabfile.config.database import RepositorySettings
+from fabfile.config.reader import Found, Reader
+from fabfile.config.schema import Environment
 from fabfile.errors import BadInput
 
 
@@ -29,6 +30,8 @@ class Sources:
     """The URL of an S3-compatible store; None for AWS."""
     copy_endpoint: str | None = None
     """The same for the second bucket."""
+    changed: Mapping[str, datetime] = field(default_factory=dict)
+    """Since when (UTC) the application's secrets are these, for those whose source tells."""
 
 
 @dataclass(frozen=True)
@@ -39,36 +42,31 @@ class Channel:
     url: SecretStr
 
 
-def resolve(source: str, key: str, project: Path, environ: Mapping[str, str]) -> SecretStr:
-    """The value behind `env:NAME` or `file:PATH` (relative to the project; one trailing line break is dropped).
+@dataclass(frozen=True)
+class RepositorySecrets:
+    """What pgBackRest needs on the database's host; none of it has a control character or a blank at its ends."""
 
-    `key` is the dotted path that the source was written at. Raises BadInput when there is no value, or when the file
-    is open to other users; no message holds the value.
-    """
-    kind, _, place = source.partition(":")
-    if kind == "env":
-        return SecretStr(_from_environ(place, key, environ))
-    if kind == "file":
-        return SecretStr(_from_file(place, key, project))
-    raise BadInput(f"{key}: does not say where its value comes from", f"write {key} as env:NAME or file:PATH")
+    access_key: SecretStr
+    secret_key: SecretStr
+    passphrase: SecretStr
 
 
 def resolve_all(environment: Environment, project: Path, environ: Mapping[str, str]) -> Sources:
     """Read every source of an environment. Raises one BadInput that names all that cannot be read."""
     failures: list[BadInput] = []
+    reader = Reader.of(environment, project, environ)
 
-    def attempt(source: str, key: str) -> SecretStr | None:
+    def attempt(source: str, key: str) -> Found | None:
         try:
-            return resolve(source, key, project, environ)
+            return reader.read(source, key)
         except BadInput as failure:
             failures.append(failure)
             return None
 
-    application: dict[str, SecretStr] = {}
-    for name, source in environment.secrets.items():
-        if secret := attempt(source, f"secrets.{name}"):
-            failures += _unfit_for_env_file(secret, f"secrets.{name}")
-            application[name] = secret
+    wanted = {name: attempt(source, f"secrets.{name}") for name, source in environment.secrets.items()}
+    application = {name: found for name, found in wanted.items() if found}
+    for name, found in application.items():
+        failures += _unfit_for_env_file(found.value, f"secrets.{name}")
     password = attempt(environment.database.password, "database.password") if environment.database else None
 
     def url(bucket: BucketSettings | None, key: str) -> str | None:
@@ -76,22 +74,41 @@ def resolve_all(environment: Environment, project: Path, environ: Mapping[str, s
         if not endpoint or not endpoint.startswith("env:"):
             return endpoint
         found = attempt(endpoint, key)
-        failures.extend(_unfit_for_url(found, endpoint, key))
-        return found.get_secret_value() if found else None
+        failures.extend(_unfit_for_url(found.value if found else None, endpoint, key))
+        return found.value.get_secret_value() if found else None
 
     backup = environment.backup
     endpoint = url(backup, "backup.endpoint")
     copy_endpoint = url(backup.copy_to if backup else None, "backup.copy.endpoint")
     if failures:
         raise _together(failures)
-    return Sources(MappingProxyType(application), password, endpoint, copy_endpoint)
+    return Sources(
+        MappingProxyType({name: found.value for name, found in application.items()}),
+        password.value if password else None,
+        endpoint,
+        copy_endpoint,
+        {name: found.changed for name, found in application.items() if found.changed},
+    )
+
+
+def resolve_endpoint(
+    bucket: BucketSettings, project: Path, environ: Mapping[str, str], section: str = "backup"
+) -> str | None:
+    """The URL of the store of that section, None for AWS, without any other value being read. Raises BadInput."""
+    endpoint, key = bucket.endpoint, f"{section}.endpoint"
+    if not endpoint or not endpoint.startswith("env:"):
+        return endpoint
+    found = Reader(project, environ).read(endpoint, key).value
+    if failures := _unfit_for_url(found, endpoint, key):
+        raise failures[0]
+    return found.get_secret_value()
 
 
 def resolve_channels(environment: Environment, project: Path, environ: Mapping[str, str]) -> tuple[Channel, ...]:
     """Who is told when something goes wrong. Raises BadInput for the first that cannot be read."""
+    reader = Reader.of(environment, project, environ)
     return tuple(
-        Channel(source, resolve(source, f"notify.{place}", project, environ))
-        for place, source in enumerate(environment.notify)
+        Channel(source, reader.read(source, f"notify.{place}").value) for place, source in enumerate(environment.notify)
     )
 
 
@@ -100,51 +117,24 @@ def resolve_ping(environment: Environment, project: Path, environ: Mapping[str, 
     source = environment.backup.schedule.ping if environment.backup else None
     if source is None:
         return None
-    url = resolve(source, "backup.schedule.ping", project, environ)
+    url = Reader.of(environment, project, environ).read(source, "backup.schedule.ping").value
     if not re.fullmatch(r"https?://[!-~]+", url.get_secret_value()):
         fact = f"backup.schedule.ping: the value of {source} is not an http:// or https:// URL"
         raise BadInput(fact, "copy the ping URL of the check, whole")
     return url
 
 
-def _from_environ(name: str, key: str, environ: Mapping[str, str]) -> str:
-    value = environ.get(name)
-    if not value:
-        state = "empty" if value == "" else "not set"
-        raise BadInput(f"{key}: the environment variable {name} is {state}", f"export {name}=…")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise BadInput(f"{key}: the environment variable {name} is not UTF-8 text", f"export {name}=…") from None
-    return value
-
-
-def _from_file(place: str, key: str, project: Path) -> str:
-    hint = f"write the value into {shlex.quote(place)}, then chmod 600 {shlex.quote(place)}"
-    try:
-        path = project / Path(place).expanduser()
-        text = _read_private(path, key, place).decode()
-    except (OSError, RuntimeError) as error:
-        reason = (isinstance(error, OSError) and error.strerror) or "no such home directory"
-        raise BadInput(f"{key}: the file {place} cannot be read: {reason.lower()}", hint) from None
-    except ValueError:
-        raise BadInput(f"{key}: the file {place} is not UTF-8 text", hint) from None
-    value = text.removesuffix("\n").removesuffix("\r") if text.endswith("\n") else text
-    if not value:
-        raise BadInput(f"{key}: the file {place} is empty", hint)
-    return value
-
-
-def _read_private(path: Path, key: str, place: str) -> bytes:
-    # Judged on the open file, so that it cannot be exchanged in between; not blocking, so that a pipe cannot hang us.
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-        mode = os.fstat(file.fileno()).st_mode
-        if not stat.S_ISREG(mode):
-            raise BadInput(f"{key}: {place} is not a regular file", f"let {key} name a file that holds only the value")
-        if mode & 0o066:
-            fact = f"{key}: the file {place} is open to other users (mode {stat.S_IMODE(mode):04o})"
-            raise BadInput(fact, f"chmod 600 {shlex.quote(str(path))}")
-        return file.read()
+def resolve_repository(settings: RepositorySettings, reader: Reader) -> RepositorySecrets:
+    """Read the secrets of pgBackRest's repository. Raises BadInput for one that cannot be read or used."""
+    found = {}
+    for name in ("access_key", "secret_key", "passphrase"):
+        key = f"database.repository.{name}"
+        secret = reader.read(getattr(settings, name), key).value
+        value = secret.get_secret_value()
+        if not value.isprintable() or value != value.strip():
+            raise BadInput(f"{key}: the value has a blank at its ends or a control character", f"give {key} another")
+        found[name] = secret
+    return RepositorySecrets(**found)
 
 
 def _unfit_for_env_file(secret: SecretStr, key: str) -> list[BadInput]:

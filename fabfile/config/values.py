@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from typing import Annotated
 
 from annotated_types import GroupedMetadata
@@ -75,6 +76,14 @@ def _recipient(value: str) -> str:
 def _part_of_a_day(value: float) -> float:
     if value not in INTERVALS:
         raise ValueError("expected 15m, 20m, 30m, 1h, 2h, 3h, 4h, 6h, 8h, 12h or 1d")
+    return value
+
+
+def _real_day(value: str) -> str:
+    try:
+        date.fromisoformat(value)
+    except ValueError:
+        raise ValueError("expected a day that the calendar has, such as 2026-11-21") from None
     return value
 
 
@@ -157,10 +166,29 @@ PlainText = Annotated[str, AfterValidator(_no_control_characters)]
 CommandWords = Annotated[tuple[PlainText, ...], Field(min_length=1), AfterValidator(_program_first)]
 """A program and its arguments, each exactly one word."""
 
+LOCALLY = r"env:[A-Za-z_][A-Za-z0-9_]*|file:.+"
+ELSEWHERE = (
+    r"dotenv:[^#]+#[A-Za-z_][A-Za-z0-9_]*|age:[A-Za-z_][A-Za-z0-9_]*|"
+    r"aws:[A-Za-z0-9_/+=.@:!-]+(#.+)?|ssm:[A-Za-z0-9_/.:-]+"
+)
 Sourced = Annotated[
-    str, Matching(r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$", "env:NAME or file:PATH, never the value itself")
+    str,
+    Matching(
+        rf"^({LOCALLY}|{ELSEWHERE})$",
+        "env:NAME, file:PATH, dotenv:PATH#NAME, age:NAME, aws:SECRET#KEY or ssm:PARAMETER, never the value itself",
+    ),
 ]
-"""Where a value comes from, never the value itself: `env:NAME` or `file:PATH`."""
+"""Where a value comes from, never the value itself.
+
+`env:NAME` a variable, `file:PATH` a private file that holds nothing else, `dotenv:PATH#NAME` a line of one with many,
+`age:NAME` an entry of the `vault`, `aws:SECRET` or `aws:SECRET#KEY` Secrets Manager, `ssm:PARAMETER` Parameter Store.
+"""
+
+LocallySourced = Annotated[str, Matching(rf"^({LOCALLY})$", "env:NAME or file:PATH, never the value itself")]
+"""The same for a key that opens what the others are kept in."""
+
+Day = Annotated[str, Matching(r"^\d{4}-\d\d-\d\d$", "a day such as 2026-11-21"), AfterValidator(_real_day)]
+"""A day of the calendar, ISO 8601."""
 
 Endpoint = Annotated[
     str,

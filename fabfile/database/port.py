@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from fabfile.model.database_server import ServerFacts
-from fabfile.model.recovery_point import DatabaseFacts
+from fabfile.model.migration import Applied, Migration
+from fabfile.model.recovery_point import DatabaseFacts, PhysicalBackup
+from fabfile.planning.smoke import Rows
 
 CUSTOM = "database.pgdump.zst"
 DIRECTORY = "database.pgdir.tar.zst"
@@ -60,7 +62,11 @@ class Database(Protocol):
         ...
 
     def free_bytes(self) -> int | None:
-        """Bytes free where the live database lies; None where that cannot be known from here."""
+        """Bytes free where the live database lies, or would; None where that cannot be known from here."""
+        ...
+
+    def create(self, name: str, owner: str, encoding: str) -> None:
+        """Make an empty database with the server's own locale; one that is there already is left as it is."""
         ...
 
     def create_beside(self, new: str, like: str) -> None:
@@ -92,8 +98,9 @@ class Database(Protocol):
         somebody else holds it. Whoever dies lets go."""
         ...
 
-    def objection(self, name: str, query: str, seconds: float) -> str:
-        """Why `query`, which can only read, does not give a row whose first column is true; "" when it does."""
+    def objection(self, name: str, query: str, seconds: float, rows: Rows | None = None) -> str:
+        """Why `query`, which can only read, does not give these rows, or (None) one whose first column is true; "" when
+        it does."""
         ...
 
     def dump(self, name: str) -> AbstractContextManager[Dump]:
@@ -102,4 +109,38 @@ class Database(Protocol):
 
     def load(self, name: str, chunks: Iterable[bytes]) -> None:
         """Restore such a dump into an empty database; it is of no use when this raises."""
+        ...
+
+
+class Ledger(Protocol):
+    """The migrations that the application's database has had, and the way to the next. Raises as `Database` does."""
+
+    def applied(self) -> tuple[Applied, ...]:
+        """All of them in the order of their numbers; changes nothing."""
+        ...
+
+    def apply(self, wanted: Sequence[Migration], release: str, run: str, tell: Callable[[str], None]) -> None:
+        """Apply those that are not yet, in this order, and tell of each; at the first that fails the ones before stay.
+
+        Waits a little for another migration or a dump to end. One that was cut off is whole or not there, but for files
+        outside transactions, which are run again.
+        """
+        ...
+
+    def take_back(self, row: Applied, tell: Callable[[str], None]) -> None:
+        """Run what takes an applied one back, and forget it; one that is gone already is fine."""
+        ...
+
+
+class Physical(Protocol):
+    """A server that is backed up as a whole, with every change, into a repository of its own."""
+
+    def backup(self, number: int) -> PhysicalBackup:
+        """Take a physical backup that carries this number. Raises Refused where nothing is set up for one, RemoteError,
+        DatabaseError, Unreachable or Interrupted; then what was begun is no backup, and is removed by the next."""
+        ...
+
+    def copied(self, backup: PhysicalBackup, run: str) -> AbstractContextManager[Database]:
+        """The application's database in a copy of the server as of a backup, which runs beside the live one for as long
+        as the block lasts. Raises as `backup` does."""
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -15,13 +16,14 @@ from psycopg.rows import TupleRow
 from pydantic import SecretStr
 
 from fabfile.commands import disk, pg_dump
-from fabfile.config.schema import DatabaseSettings
+from fabfile.config.database import DatabaseSettings
 from fabfile.database import statements
 from fabfile.database.port import CUSTOM, DIRECTORY, Dump
 from fabfile.errors import DatabaseError, Refused, TurnoutError
 from fabfile.model.database_server import Role, ServerFacts
 from fabfile.model.recovery_point import DatabaseFacts
 from fabfile.model.script import Script
+from fabfile.planning.smoke import Rows, rows_differ
 from fabfile.remote.port import Host
 
 MAINTENANCE = "postgres"
@@ -36,6 +38,9 @@ EXPEL = 10.0
 """Seconds: to connect, for one statement, to wait for a lock, and to end the sessions on a database."""
 
 Connection = psycopg.Connection[TupleRow]
+
+# psycopg logs that it could not roll back where a connection broke; the error that we raise says it in a sentence.
+logging.getLogger("psycopg").setLevel(logging.CRITICAL + 1)
 
 
 class Postgres:
@@ -88,6 +93,12 @@ class Postgres:
             return None
         return disk.parse_free(self._host.run(disk.free(found[0])).stdout)
 
+    def create(self, name: str, owner: str, encoding: str) -> None:
+        """See `Database.create`."""
+        with self._session() as connection:
+            if not _exists(connection, name):
+                connection.execute(statements.create_new(name, owner, encoding))
+
     def create_beside(self, new: str, like: str) -> None:
         """See `Database.create_beside`."""
         with self._session() as connection:
@@ -133,13 +144,16 @@ class Postgres:
             (ours,) = _row(connection, sql.SQL(statements.HOLD).format(sql.Literal(name)))
             yield ours
 
-    def objection(self, name: str, query: str, seconds: float) -> str:
+    def objection(self, name: str, query: str, seconds: float, rows: Rows | None = None) -> str:
         """See `Database.objection`."""
         with self._session(name, seconds) as connection:
             connection.read_only = True
             try:
                 with connection.transaction():
-                    found = connection.execute(query.encode(), binary=True).pgresult
+                    cursor = connection.execute(query.encode(), binary=True)
+                    if rows is not None:
+                        return rows_differ(rows, cursor.fetchall() if cursor.description else [])
+                    found = cursor.pgresult
             except psycopg.Error as error:
                 if connection.closed:
                     raise
@@ -155,6 +169,7 @@ class Postgres:
     def dump(self, name: str) -> Iterator[Dump]:
         """See `Database.dump`."""
         with self._snapshot(name) as connection:
+            self._keep_out_migrations(connection, name)
             facts = self._facts(connection, name)
             (snapshot,) = _row(connection, "SELECT pg_export_snapshot()")
             server = _major(connection)
@@ -171,6 +186,17 @@ class Postgres:
         self._host.run(script, chain([pg_dump.pgpass(self._settings, self._password)], chunks))
         with self._session(name, pg_dump.LIMIT) as connection:
             connection.execute("ANALYZE")
+
+    @contextmanager
+    def connected(self) -> Iterator[Connection]:
+        """A session in the live database as `database.user`, its failures told as this class tells them."""
+        with self._session(self.live) as connection:
+            yield connection
+
+    def _keep_out_migrations(self, connection: Connection, name: str) -> None:
+        """Until the session ends: a migration that waits behind a dump would make whoever reads wait as well."""
+        if _row(connection, statements.DUMP_ALONE) != (True,):
+            raise DatabaseError(f"{self._at(name)}: is being migrated", "back it up when that has ended")
 
     def _at(self, name: str) -> str:
         server = f"PostgreSQL {self._settings.host}:{self._settings.port}"

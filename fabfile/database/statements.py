@@ -15,9 +15,10 @@ SIZE = "SELECT pg_database_size(oid) FROM pg_database WHERE datname = %s"
 
 PLACE = """
 SELECT coalesce(nullif(pg_tablespace_location(d.dattablespace), ''), s.setting)
-FROM pg_database d LEFT JOIN pg_settings s ON s.name = 'data_directory' WHERE d.datname = %s
+FROM pg_database d LEFT JOIN pg_settings s ON s.name = 'data_directory' WHERE d.datname IN (%s, 'postgres')
+ORDER BY d.datname = 'postgres' LIMIT 1
 """
-"""Where a database lies; NULL for roles that may not know."""
+"""Where a database lies, or would if there is none of that name; NULL for roles that may not know."""
 
 HOLD = "SELECT pg_try_advisory_lock(hashtextextended({}, 0))"
 
@@ -95,6 +96,57 @@ SELECT to_jsonb(d), pg_get_userbyid(datdba), pg_encoding_to_char(encoding),
 FROM pg_database d WHERE datname = %(name)s
 """
 
+HAS_VERSIONS = "SELECT to_regclass('public.turnout_migrations') IS NOT NULL"
+
+CREATE_VERSIONS = """
+CREATE TABLE IF NOT EXISTS public.turnout_migrations (
+    version bigint PRIMARY KEY,
+    description text NOT NULL,
+    phase text NOT NULL CHECK (phase IN ('expand', 'contract')),
+    checksum text NOT NULL,
+    applied_at timestamptz NOT NULL,
+    duration double precision NOT NULL,
+    release text NOT NULL,
+    run text NOT NULL,
+    down text
+)
+"""
+"""The versions table; `duration` is in seconds, `down` the text that takes the migration back."""
+
+VERSIONS = """
+SELECT version, description, phase, checksum, to_char(applied_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+    duration, release, run, down
+FROM public.turnout_migrations ORDER BY version
+"""
+
+NOTE_VERSION = """
+INSERT INTO public.turnout_migrations
+    (version, description, phase, checksum, applied_at, duration, release, run, down)
+VALUES (%s, %s, %s, %s, clock_timestamp(), %s, %s, %s, %s)
+"""
+
+FORGET_VERSION = "DELETE FROM public.turnout_migrations WHERE version = %s"
+
+MIGRATE_ALONE = "SELECT pg_try_advisory_lock(hashtextextended('turnout migrations', 0))"
+DUMP_ALONE = "SELECT pg_try_advisory_lock_shared(hashtextextended('turnout migrations', 0))"
+"""Migrations keep each other and dumps out, dumps only migrations; both locks end with their sessions."""
+
+DUMPING = """
+SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'pg_dump' LIMIT 1
+"""
+
+CONFIGURE = "SELECT set_config(%s, %s, false)"
+
+OWNER = "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = current_database()"
+
+BROKEN_INDEXES = """
+SELECT n.nspname, c.relname
+FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE NOT i.indisvalid AND c.relkind = 'i'
+    AND NOT EXISTS (SELECT FROM pg_stat_progress_create_index p WHERE p.index_relid = c.oid)
+ORDER BY 1, 2
+"""
+
 QUOTED_LISTS = (
     "local_preload_libraries",
     "search_path",
@@ -122,6 +174,12 @@ class Properties:
     comment: str | None
     settings: Sequence[tuple[str | None, Sequence[str]]]
     grants: Sequence[tuple[str | None, LiteralString, bool]]
+
+
+def create_new(name: str, owner: str, encoding: str) -> sql.Composed:
+    """CREATE DATABASE from template0, whose locale it gets."""
+    statement = sql.SQL("CREATE DATABASE {} TEMPLATE template0 OWNER {} ENCODING {}")
+    return statement.format(sql.Identifier(name), sql.Identifier(owner), sql.Literal(encoding))
 
 
 def create(new: str, like: Properties) -> sql.Composed:

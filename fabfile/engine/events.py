@@ -71,6 +71,13 @@ class Judged(Event):
 
 
 @dataclass(frozen=True)
+class Counted(Event):
+    """Rows of every `schema.table` of a database that was just restored, and has what its backup has."""
+
+    tables: Mapping[str, int]
+
+
+@dataclass(frozen=True)
 class Note(Event):
     """Something worth a line that is neither a step nor a failure."""
 

@@ -11,6 +11,7 @@ from fabfile.commands import lease
 from fabfile.engine import process_identity
 from fabfile.engine.events import Emit, Note
 from fabfile.errors import Locked, TurnoutError
+from fabfile.model.observed import BY_HAND
 from fabfile.model.paths import Paths
 from fabfile.remote.fleet import Fleet
 from fabfile.remote.port import Host
@@ -18,8 +19,6 @@ from fabfile.remote.port import Host
 TTL = 120
 """Seconds after which a lease without a heartbeat may be taken over."""
 HEARTBEAT = 20.0
-BY_HAND = "manual-"
-"""How the run id of a lease begins that somebody took by hand: nobody keeps it alive, it just ends."""
 
 
 @contextlib.contextmanager

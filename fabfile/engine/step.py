@@ -82,9 +82,11 @@ class OperatorStep:
     hosts: tuple[str, ...]
     work: Callable[[Run], None]
     take_back: Callable[[Run], None] | None = None
+    shown: str = ""
+    """What a plan shows of the work, beside its title."""
 
     def preview(self, host: str) -> str:
-        return f"# {self.title}\n"
+        return f"# {self.title}\n{self.shown}"
 
     def do(self, run: Run) -> None:
         self._mark(run, "start", "going")

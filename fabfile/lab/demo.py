@@ -33,6 +33,7 @@ WHAT_TO_TRY = """
 The lab stays up. Try:
   set -a; . {environment}; set +a
   .venv/bin/inv status
+  .venv/bin/inv doctor
   .venv/bin/inv backup.list
   .venv/bin/inv rollback
   .venv/bin/inv lab.ssh h1
@@ -79,6 +80,8 @@ class Story:
         self._deploy("deploy v3: fails its health check", broken, expected=ROLLED_BACK)
         self._disaster(rows)
         self._inv("plan: nothing to do", "plan", "--env=demo", f"--release={second}")
+        self._inv("make the bucket safe", "bucket.setup", "--yes", "--env=demo")
+        self._inv("doctor: all is well", "doctor", "--env=demo")
 
     def _disaster(self, rows: str) -> None:
         assert self._traffic is not None

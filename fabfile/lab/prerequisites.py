@@ -41,6 +41,7 @@ ALWAYS = (
     Tool("mount", "mount"),
     Tool("mkfs.ext4", "e2fsprogs"),
     Tool("ssh", "openssh-client"),
+    Tool("openssl", "openssl"),
     Tool("node", "nodejs"),
     Tool("npm", "npm"),
 )

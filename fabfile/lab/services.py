@@ -11,12 +11,12 @@ import sys
 import threading
 
 from fabfile.errors import TurnoutError
-from fabfile.lab import network
+from fabfile.lab import network, tlsfront
 from fabfile.lab.addresses import DATABASE, LABEL, STORE, qualified
 from fabfile.lab.engine import Engine
 from fabfile.lab.nodes import answers, power_on, wait_until
 from fabfile.lab.processes import run, start
-from fabfile.lab.state import BUCKET, S3_PORT, State
+from fabfile.lab.state import BUCKET, S3_PORT, S3_TLS_PORT, State
 
 POSTGRES_PORT = 5432
 
@@ -42,6 +42,7 @@ def create_roles(engine: Engine, state: State) -> None:
 
 def create_store(engine: Engine, state: State, ceph_image: str) -> None:
     """Make the S3 node and power it on."""
+    make_certificate(state)
     if state.store == "moto":
         run("ip", "netns", "add", qualified(state.name, STORE))
         network.plug(state.subnet, STORE, namespace=qualified(state.name, STORE))
@@ -52,16 +53,30 @@ def create_store(engine: Engine, state: State, ceph_image: str) -> None:
     credentials.touch(mode=0o600)
     credentials.write_text(f"{state.access_key}\n{state.secret_key}\n")
     options = ("--name", container, "--hostname", STORE, "--label", f"{LABEL}={state.name}", "--network", "none")
-    mounts = ("-v", f"{credentials}:/etc/s3-credentials:ro")
-    words = (state.subnet.address(STORE), str(S3_PORT), BUCKET)
+    mounts = ("-v", f"{credentials}:/etc/s3-credentials:ro", "-v", f"{state.store_key}:/etc/s3-certificate:ro")
+    words = (state.subnet.address(STORE), str(S3_PORT), str(S3_TLS_PORT), BUCKET)
     engine.run("create", *options, *mounts, ceph_image, *words)
     power_on(engine, state, STORE)
 
 
+def make_certificate(state: State) -> None:
+    """A certificate for the store's address, signed by itself; pgBackRest takes an address only as a DNS name."""
+    address, key = state.subnet.address(STORE), state.folder / "s3.key"
+    names = f"subjectAltName=IP:{address},DNS:{address},DNS:{STORE}"
+    kind = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30")
+    out = ("-keyout", key, "-out", state.store_certificate)
+    run("openssl", "req", "-x509", *kind, "-subj", f"/CN={STORE}", "-addext", names, *out)
+    state.store_key.touch(mode=0o600)
+    state.store_key.write_text(key.read_text() + state.store_certificate.read_text())
+    key.unlink()
+
+
 def start_moto(state: State) -> None:
     """Its buckets are in memory: a power cut empties it."""
-    server = (sys.executable, "-m", "moto.server", "-H", state.subnet.address(STORE), "-p", str(S3_PORT))
-    start("ip", "netns", "exec", qualified(state.name, STORE), *server, log=state.folder / "s3.log")
+    inside = ("ip", "netns", "exec", qualified(state.name, STORE), sys.executable)
+    address, log = state.subnet.address(STORE), state.folder / "s3.log"
+    start(*inside, "-m", "moto.server", "-H", address, "-p", str(S3_PORT), log=log)
+    start(*inside, tlsfront.__file__, address, str(S3_TLS_PORT), str(S3_PORT), state.store_key, log=log)
 
 
 def stop_moto(lab: str) -> None:

@@ -12,6 +12,7 @@ from fabfile.lab.addresses import DATABASE, STORE, Subnet, host_names
 
 ROOT = Path("/var/tmp/turnout-lab")  # noqa: S108 - one fixed place; the folders in it are root's and private
 S3_PORT = 9000
+S3_TLS_PORT = 9443
 BUCKET = "backups"
 
 
@@ -56,6 +57,16 @@ class State:
         return folder(self.name)
 
     @property
+    def store_certificate(self) -> Path:
+        """What the S3 server shows behind https, and the authority for it as well."""
+        return self.folder / "s3.crt"
+
+    @property
+    def store_key(self) -> Path:
+        """The private key of that certificate, with the certificate after it."""
+        return self.folder / "s3.pem"
+
+    @property
     def environment(self) -> dict[str, str]:
         """What an operator's environment needs to use this lab, by variable."""
         database = {
@@ -68,6 +79,8 @@ class State:
             "AWS_ACCESS_KEY_ID": self.access_key,
             "AWS_SECRET_ACCESS_KEY": self.secret_key,
             "S3_ENDPOINT": f"http://{self.subnet.address(STORE)}:{S3_PORT}",
+            "S3_TLS_ENDPOINT": f"https://{self.subnet.address(STORE)}:{S3_TLS_PORT}",
+            "S3_CA_FILE": str(self.store_certificate),
         }
 
 

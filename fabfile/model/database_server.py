@@ -23,6 +23,22 @@ class Role:
 
 
 @dataclass(frozen=True)
+class Doorway:
+    """How one comes into a server: its version as in `15.18`, whether our own session is encrypted by itself, whether
+    TLS is offered to anybody, the addresses that it listens at (`listen_addresses`), and the addresses of other
+    machines from which sessions in the application's database come without TLS, as far as we may see them.
+
+    `unlogged` are the parameters by which its log would tell who comes in, and who changes the schema, and does not."""
+
+    version: str
+    encrypted: bool
+    offered: bool
+    listens: str
+    plain: tuple[str, ...] = ()
+    unlogged: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class ServerFacts:
     """`version` is as in `15.18`; `extensions` are the names of those whose files the server has."""
 

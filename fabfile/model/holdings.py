@@ -10,6 +10,8 @@ from fabfile.model.recovery_point import RecoveryPoint
 
 ENDING = ".tar.zst"
 """With it ends the name of a release archive; what comes before is the release's id."""
+PUSHED = f"{ENDING}.manifest"
+"""With it ends the name of what `inv build` stores beside an archive: manifest and signature."""
 
 
 @dataclass(frozen=True)
@@ -25,21 +27,27 @@ class Unlisted:
 
 @dataclass(frozen=True)
 class Archive:
-    """A release archive with what is known of it, in the order in which they are deleted; `size` in bytes."""
+    """A release archive with what is known of it, in the order in which they are deleted; `size` in bytes, and `pushed`
+    is when `inv build` stored it, by the store's clock: None where only backups have."""
 
     release: str
     keys: tuple[str, ...]
     size: int
+    pushed: datetime | None = None
 
 
 @dataclass(frozen=True)
 class Holdings:
-    """`points` are the whole backups, newest first; of the damaged ones, by number, as much as can be read."""
+    """`points` are the whole backups, newest first; of the damaged ones, by number, as much as can be read.
+
+    `expired` are those whose server pgBackRest has let go, as newer ones were taken.
+    """
 
     points: tuple[RecoveryPoint, ...]
     damaged: Mapping[int, RecoveryPoint | None]
     unlisted: tuple[Unlisted, ...]
     archives: tuple[Archive, ...]
+    expired: tuple[RecoveryPoint, ...] = ()
 
 
 def release_of(key: str) -> str:

@@ -10,6 +10,8 @@ from fabfile.model.restore import Restore
 
 Slot = Literal["blue", "green"]
 SLOTS: tuple[Slot, Slot] = ("blue", "green")
+BY_HAND = "manual-"
+"""How the run id of a lease begins that somebody took by hand: nobody keeps it alive, it just ends."""
 
 
 def other(slot: Slot) -> Slot:
@@ -53,6 +55,11 @@ class Lease:
     token: int
     remaining: int
 
+    @property
+    def by_hand(self) -> bool:
+        """No run holds it, but somebody who typed so."""
+        return self.run.startswith(BY_HAND)
+
 
 @dataclass(frozen=True)
 class LastRun:
@@ -68,7 +75,8 @@ class LastRun:
 class HistoryEntry:
     """One finished run: UTC time (ISO 8601), verb, release served since, who ran it, and its id.
 
-    `previous` is the release served before, `restore` what it exchanged, if it did.
+    `previous` is the release served before, `restore` what it exchanged, if it did; `hotfix` is why it did not wait for
+    its hour, `approved_by` who agreed, `promoted_from` where it had been verified.
     """
 
     at: str
@@ -78,6 +86,9 @@ class HistoryEntry:
     run: str = ""
     previous: str | None = None
     restore: Restore | None = None
+    hotfix: str = ""
+    approved_by: tuple[str, ...] = ()
+    promoted_from: str = ""
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,11 @@ class Rollout:
 class Plan:
     """A run over the fleet. `unchanged` names hosts that already are as wanted, `missing` those left out.
 
-    `restore` tells what is exchanged where files or rows return.
+    `restore` tells what is exchanged where files or rows return. `migrations` are the names of SQL files to be applied
+    before the release starts, `contracts` of those that wait until it has taken over everywhere. `hotfix` is why
+    the run did not wait for its hour, `approved_by` names who agreed to it, and `promoted_from` the environment that
+    had verified the release, where it was promoted. `digest` is the SHA-256 of the archive that the run sends; empty
+    where it sends none.
     """
 
     verb: str
@@ -88,6 +92,12 @@ class Plan:
     migrate: bool = False
     rollout: Rollout = Rollout()
     restore: Restore | None = None
+    migrations: tuple[str, ...] = ()
+    contracts: tuple[str, ...] = ()
+    hotfix: str = ""
+    approved_by: tuple[str, ...] = ()
+    promoted_from: str = ""
+    digest: str = ""
 
     def __post_init__(self) -> None:
         if (self.kind in ("restore", "stay")) != (self.restore is not None):

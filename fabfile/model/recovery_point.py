@@ -83,6 +83,25 @@ class StoredPart:
 
 
 @dataclass(frozen=True)
+class PhysicalBackup:
+    """The whole server in pgBackRest's repository: the backup's label there, and what it reaches from and to.
+
+    `manifest` is the key of the object without which the label is none; `size_bytes` is what this backup added.
+    """
+
+    __pydantic_config__ = STRICT
+
+    stanza: Text
+    label: Text
+    manifest: Text
+    size_bytes: Count
+    start_lsn: Text
+    stop_lsn: Text
+    started_at: UtcTime
+    stopped_at: UtcTime
+
+
+@dataclass(frozen=True)
 class Drill:
     """The whole application of a backup was started on `host`: the seconds of each phase, at a moment in UTC."""
 
@@ -120,7 +139,8 @@ class RecoveryPoint:
     """One backup; `created_at` and `verified_at` are ISO 8601 in UTC, `seconds` is how long it took.
 
     `label` is what somebody called it; with `keep_forever` no retention rule deletes it.
-    `verification` is what came of trying it last; `verified_at` is when, if it passed.
+    `verification` is what came of trying it last; `verified_at` is when, if it passed. `pgbackrest` is there instead of
+    a dump where the whole server is backed up.
     """
 
     __pydantic_config__ = STRICT
@@ -142,11 +162,12 @@ class RecoveryPoint:
     label: str | None = None
     keep_forever: bool = False
     verification: Verification | None = None
+    pgbackrest: PhysicalBackup | None = None
 
     @property
     def size(self) -> int:
         """Bytes of all its parts in the store, the release archive that it shares with others included."""
-        return sum(part.size for part in self.objects)
+        return sum(part.size for part in self.objects) + (self.pgbackrest.size_bytes if self.pgbackrest else 0)
 
     def part(self, name: str) -> StoredPart | None:
         """The part of that name, or None."""

@@ -93,6 +93,11 @@ def release_id(version: str, files: Iterable[ReleaseFile], links: Iterable[Relea
     return identity
 
 
+def is_release_id(text: str) -> bool:
+    """Whether a release may be called so."""
+    return bool(_ID.fullmatch(text))
+
+
 def unsafe_path(path: str) -> str | None:
     """Why a release may not hold `path`, or None."""
     if not path or path.startswith("/"):

@@ -12,18 +12,25 @@ LONGEST = 63
 
 @dataclass(frozen=True)
 class Restore:
-    """Which of the two are exchanged, and for what: the backup with the number `point`, or what the restore of the run
-    `undoes` kept. With `smoke` the release is tried out on the restored database before users are sent away."""
+    """Which of them are exchanged, and for what: the backup with the number `point`, the moment `at` (ISO 8601), or
+    what the restore of the run `undoes` kept. `server` is the whole one, `database` the application's own on it.
+
+    With `smoke` the release is tried out on the restored database before users are sent away.
+    """
 
     database: bool
     files: bool
     point: int | None = None
     undoes: str = ""
     smoke: bool = False
+    server: bool = False
+    at: str = ""
 
     @property
     def sentence(self) -> str:
         """What it is called, such as `rollback to backup 7`."""
+        if self.at:
+            return f"rollback to {self.at}"
         return f"rollback to backup {self.point}" if self.point is not None else f"undo of run {self.undoes}"
 
 

@@ -10,4 +10,4 @@ def is_to_blame(step: str, cause: TurnoutError) -> bool:
     failures = cause.failures if isinstance(cause, FleetError) else (cause,)
     if any(isinstance(failure, Unreachable | RemoteTimeout) for failure in failures):
         return False
-    return step == "prove" or step.startswith(("gate", "watch"))
+    return step in ("prove", "smoke-idle", "smoke-live") or step.startswith(("gate", "watch"))

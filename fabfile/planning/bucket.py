@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from fabfile.config.schema import BackupSettings
+from fabfile.config.backup import BucketSettings, SafeguardSettings
 
 DAY = 86400
 NEVER_PUBLIC = dict.fromkeys(
@@ -64,9 +64,9 @@ class Finding:
     request: tuple[str, Mapping[str, Any]] | None = field(default=None, repr=False)
 
 
-def wanted(settings: BackupSettings) -> Wanted:
+def wanted(settings: BucketSettings, safeguards: SafeguardSettings) -> Wanted:
     """What the configuration asks for; storage classes are AWS's own."""
-    safeguards, aws = settings.safeguards, settings.endpoint is None
+    aws = settings.endpoint is None
     return Wanted(
         prefix=settings.prefix,
         region=settings.region if aws else None,
@@ -129,7 +129,7 @@ def our_rule(wanted: Wanted, versions: bool = True) -> Mapping[str, Any]:
     }
 
 
-def writer_policy(settings: BackupSettings) -> Mapping[str, Any]:
+def writer_policy(settings: BucketSettings) -> Mapping[str, Any]:
     """An IAM policy for whoever only takes backups: it adds and reads, and deletes nothing.
 
     Reading is needed to see that a part has arrived. Listing has no condition, because without the right to list S3

@@ -117,6 +117,17 @@ def plan_stay(observed: Iterable[Observed], environment: Environment, restore: R
     return Plan("rollback", "stay", release, tuple(apps), tuple(webs), restore=restore)
 
 
+def refuse_if_bad(observed: Mapping[str, Observed], release: str) -> None:
+    """Raise Refused where a run has marked this release as bad."""
+    known = {name: seen.bad[release] for name, seen in observed.items() if release in seen.bad}
+    if known:
+        raise Refused(
+            f"{release} is marked bad",
+            f"to serve it all the same: inv deploy --release={release}",
+            [f"{name}: {why}" for name, why in known.items()],
+        )
+
+
 def diff(host: str, change: SiteChange, path: str) -> str:
     """A unified diff of the rendered nginx file."""
     lines = difflib.unified_diff(

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from fabfile.commands.disk import HEADROOM
 from fabfile.errors import BadInput, Refused
 from fabfile.model.observed import HistoryEntry, Observed
 from fabfile.model.recovery_point import DATABASE, FILES, RELEASE, DatabaseFacts, RecoveryPoint
 from fabfile.model.restore import Restore
-from fabfile.planning.preflight import HEADROOM
 
 TABLES = 20
 """Lines about tables that a preview has at most."""
@@ -31,7 +31,8 @@ def choose(point: RecoveryPoint, files_only: bool, db_only: bool, has_database: 
     `has_database` is whether the environment has one. Raises BadInput where the backup has nothing of what is wanted.
     """
     number, elsewhere = point.number, "choose another: inv backup.list"
-    database = point.part(DATABASE) is not None
+    server = point.pgbackrest is not None
+    database = server or point.part(DATABASE) is not None
     files = any(part.name.startswith(FILES) for part in point.objects)
     release = point.part(RELEASE) is not None
     if db_only and not database:
@@ -53,10 +54,11 @@ def choose(point: RecoveryPoint, files_only: bool, db_only: bool, has_database: 
     lacking = [
         name for name, there in (("database", database), ("shared files", files), ("release", release)) if not there
     ]
+    restore = Restore(database and not server, files, point.number, server=database and server)
     if files_only or db_only or not lacking:
-        return Choice(Restore(database, files, point.number), release)
+        return Choice(restore, release)
     note = f"backup {number} is of kind {point.kind}: no {' and no '.join(lacking)} in it, so that stays as it is"
-    return Choice(Restore(database, files, point.number), release, (note,))
+    return Choice(restore, release, (note,))
 
 
 def span(seconds: float) -> str:
@@ -86,7 +88,12 @@ def what_differs(then: Mapping[str, int], now: Mapping[str, int]) -> list[str]:
     if left := len(changes) - len(shown):
         rows.append((f"and {left} more tables", "", "", f"{sum(changes.values()) - sum(changes[t] for t in shown):+d}"))
     rows.append(("all tables", str(sum(then.values())), str(sum(now.values())), f"{sum(changes.values()):+d}"))
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    return aligned(rows)
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of a table as lines: words first, numbers after them to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(
             [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
@@ -105,11 +112,12 @@ def refuse_if_no_room(what: str, needed: int, free: int | None) -> None:
 
 
 def last_restore(observed: Iterable[Observed]) -> HistoryEntry:
-    """The newest restore in any host's history. Raises Refused where there is none."""
-    restores = [entry for seen in observed for entry in seen.history if entry.restore and entry.run]
+    """The newest restore in any host's history that put something aside. Raises Refused where there is none."""
+    entries = (entry for seen in observed for entry in seen.history if entry.verb != "recover")
+    restores = [entry for entry in entries if entry.restore and entry.run]
     if not restores:
         raise Refused(
-            "there is nothing to undo: none of the last runs brought files or rows back",
+            "there is nothing to undo: none of the last runs put files or rows aside to bring others back",
             "inv rollback goes back to the other slot's release, inv rollback --backup=N to a backup",
         )
     return max(restores, key=lambda entry: (entry.at, entry.run))

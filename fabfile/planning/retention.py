@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from fabfile.config.schema import RetentionSettings
+from fabfile.config.backup import RetentionSettings
 from fabfile.model.holdings import Archive, Holdings, Unlisted, release_of
 from fabfile.model.recovery_point import RELEASE, RecoveryPoint
 
 GIVEN_UP = timedelta(days=1)
 """A backup without a manifest to which nothing was added for so long is not being written any more."""
+
+AWAITED = timedelta(days=30)
+"""A release that `inv build` stored may be deployed or promoted for so long, however many came after it."""
 
 SLOTS: dict[str, tuple[str, Callable[[datetime], object]]] = {
     "six_hourly": ("6 hours", lambda at: (at.date(), at.hour // 6)),
@@ -54,13 +57,13 @@ class Prune:
 
 def plan_prune(holdings: Holdings, rules: RetentionSettings, now: datetime, needed: Collection[int] = ()) -> Prune:
     """What to delete at this moment (which knows its zone); `needed` are numbers that a run is not done with."""
-    judgements = judge(holdings.points, rules, now, needed)
+    judgements = judge(holdings.points, rules, now, needed, holdings.expired)
     gone = tuple(found for found in holdings.unlisted if found.keys and now - found.touched >= GIVEN_UP)
     notes = [f"backup {number} is damaged: it is neither counted nor deleted" for number in sorted(holdings.damaged)]
     if judgements and not any(judged.point.verified_at for judged in judgements):
         notes.append("no backup is verified yet, and only verified ones can stand for others: inv backup.verify")
     kept = [judged.point for judged in judgements if judged.keep]
-    idle = _idle(holdings.archives, [*kept, *filter(None, holdings.damaged.values())])
+    idle = _idle(holdings.archives, [*kept, *filter(None, holdings.damaged.values())], now)
     unsure = [number for number, point in holdings.damaged.items() if point is None]
     unsure += [found.number for found in holdings.unlisted if now - found.touched < GIVEN_UP]
     if idle and unsure:
@@ -71,18 +74,24 @@ def plan_prune(holdings: Holdings, rules: RetentionSettings, now: datetime, need
 
 
 def judge(
-    points: Iterable[RecoveryPoint], rules: RetentionSettings, now: datetime, needed: Collection[int] = ()
+    points: Iterable[RecoveryPoint],
+    rules: RetentionSettings,
+    now: datetime,
+    needed: Collection[int] = (),
+    expired: Sequence[RecoveryPoint] = (),
 ) -> tuple[Judgement, ...]:
-    """Each backup, newest first, with what becomes of it.
+    """Each backup, newest first, with what becomes of it; `expired` ones hold no server any more, and go.
 
     Kinds are judged apart, because a dump stands for no files. Of each slot in the span of its rule the newest verified
     backup stays. Slots are in UTC, so that no day has 23 or 25 hours.
     """
-    ordered = sorted(points, key=_order, reverse=True)
-    past = [point for point in ordered if taken(point) <= now]
+    whole = sorted(points, key=_order, reverse=True)
+    ordered = sorted([*whole, *expired], key=_order, reverse=True)
+    past = [point for point in whole if taken(point) <= now]
     found: dict[int, tuple[bool, str]] = {}
     for kind in {point.kind for point in past}:
         found |= _judge_kind([point for point in past if point.kind == kind], rules, now)
+    found |= {point.number: (False, "pgBackRest has let its server go") for point in expired}
     found |= {point.number: (True, "dated in the future: ignored") for point in ordered if taken(point) > now}
     found |= {number: (True, "a run that has not ended needs it") for number in needed if number in found}
     found |= {point.number: (True, "kept forever") for point in ordered if point.keep_forever}
@@ -138,6 +147,13 @@ def _order(point: RecoveryPoint) -> tuple[datetime, int]:
     return taken(point), point.number
 
 
-def _idle(archives: Iterable[Archive], points: Iterable[RecoveryPoint]) -> tuple[Archive, ...]:
+def _idle(archives: Sequence[Archive], points: Iterable[RecoveryPoint], now: datetime) -> tuple[Archive, ...]:
+    """Those that no backup has; what `inv build` stored stays a while all the same, and the newest of it always."""
     used = {release_of(part.key) for point in points if (part := point.part(RELEASE))}
-    return tuple(archive for archive in archives if archive.release not in used)
+    newest = max((archive.pushed for archive in archives if archive.pushed), default=None)
+    return tuple(
+        archive
+        for archive in archives
+        if archive.release not in used
+        and (archive.pushed is None or (archive.pushed != newest and now - archive.pushed >= AWAITED))
+    )

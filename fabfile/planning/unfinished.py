@@ -122,14 +122,14 @@ def find_unfinished(observed: Mapping[str, Observed]) -> Unfinished | None:
 
 def refuse_if_unfinished(observed: Mapping[str, Observed]) -> None:
     """Raise Refused where a run has not ended: another one on top could not be taken back."""
-    _readable(observed)
+    readable(observed)
     if unfinished := find_unfinished(observed):
         raise Refused(unfinished.sentence, unfinished.remedy)
 
 
 def refuse_if_exchanging(observed: Mapping[str, Observed]) -> None:
     """Raise Refused while a restore may still be taken back: what users wrote now would be lost with it."""
-    _readable(observed)
+    readable(observed)
     found = find_unfinished(observed)
     if found and found.plan.restore and not found.took_effect:
         raise Refused(found.sentence, found.remedy)
@@ -137,10 +137,11 @@ def refuse_if_exchanging(observed: Mapping[str, Observed]) -> None:
 
 def runs_in_need(observed: Mapping[str, Observed]) -> frozenset[str]:
     """The runs whose former databases and files an unfinished run needs. Raises Refused where that cannot be read."""
-    return frozenset(run for record in _readable(observed) for run in record.keeps)
+    return frozenset(run for record in readable(observed) for run in record.keeps)
 
 
-def _readable(observed: Mapping[str, Observed]) -> list[RunRecord]:
+def readable(observed: Mapping[str, Observed]) -> list[RunRecord]:
+    """The records of runs that have not ended. Raises Refused where another version has written one."""
     records = {name: parse(seen.pending) for name, seen in observed.items() if seen.pending}
     if strange := [name for name, record in records.items() if record is None]:
         raise Refused(

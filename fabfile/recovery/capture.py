@@ -22,6 +22,7 @@ from fabfile.model.recovery_point import (
     utc,
 )
 from fabfile.model.script import Script
+from fabfile.recovery.catalogue import KEEP_FULL, NOT_FOREVER
 from fabfile.recovery.scope import Scope
 from fabfile.remote.port import Host
 from fabfile.storage.parts import Tally
@@ -43,14 +44,18 @@ def capture(
     Raises BadInput when there is nothing of that kind to save, else what went wrong on a host, in the database or in
     the store. Then, and on Ctrl-C, nothing is listed and what had been stored under its number is deleted.
     """
-    database = scope.database if kind != "files" else None
+    physical = scope.physical if kind != "files" else None
+    database = scope.database if kind != "files" and not physical else None
     hosts = scope.environment.app_hosts if kind != "database" and scope.environment.release.shared else ()
     archived = release if kind != "database" else None
-    if not (database or hosts or archived):
+    if not (physical or database or hosts or archived):
         raise BadInput(f"there is nothing to save in a backup of kind {kind}", "set database or release.shared")
+    if physical and keep_forever:
+        raise BadInput(NOT_FOREVER, KEEP_FULL)
     started, moment = time.monotonic(), datetime.now(UTC)
     number = scope.catalogue.allocate(run)
     try:
+        whole = physical.backup(number) if physical else None
         facts, objects = _save_database(scope, database, number) if database else (None, ())
         objects += tuple(_save_files(scope, host, number) for host in hosts)
         objects += (_save_release(scope, archived),) if archived else ()
@@ -71,6 +76,7 @@ def capture(
             database=facts,
             label=label,
             keep_forever=keep_forever,
+            pgbackrest=whole,
         )
         RecoveryPoint.from_json(point.to_json())  # what cannot be read back is no backup
         scope.catalogue.commit(point)

@@ -10,9 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from types import MappingProxyType
 
 from fabfile.errors import BadInput
-from fabfile.model.holdings import Archive, Holdings, Unlisted, release_of
+from fabfile.model.holdings import PUSHED, Archive, Holdings, Unlisted, release_of
 from fabfile.model.recovery_point import RELEASE, VERIFICATION, RecoveryPoint, StoredPart, Verification, utc
 from fabfile.recovery.integrity import measured
 from fabfile.storage.port import AlreadyExists, Listed, NotFound, Store
@@ -22,14 +23,18 @@ VERIFIED = "verification.json"
 CLAIM = "claim.json"
 READERS = 8
 """Manifests that are read at the same time."""
+NOT_FOREVER = "pgBackRest lets its backups go by itself, so that none of them can be kept forever"
+KEEP_FULL = "have it keep more of them: database.repository.keep_full, then inv backup.pitr-setup --yes"
 
 
 @dataclass(frozen=True)
 class Listing:
-    """The whole recovery points, newest first, and the numbers of those with a manifest that are not whole."""
+    """The whole recovery points, newest first, and the numbers of those with a manifest that are not whole: damaged, or
+    given up by pgBackRest."""
 
     points: tuple[RecoveryPoint, ...]
     damaged: tuple[int, ...]
+    expired: tuple[int, ...] = ()
 
 
 class Catalogue:
@@ -67,7 +72,8 @@ class Catalogue:
     def listing(self) -> Listing:
         """Every recovery point whose manifest is sound and whose parts are there in their full size."""
         holdings = self.holdings()
-        return Listing(holdings.points, tuple(sorted(holdings.damaged, reverse=True)))
+        expired = tuple(point.number for point in holdings.expired)
+        return Listing(holdings.points, tuple(sorted(holdings.damaged, reverse=True)), expired)
 
     def holdings(self) -> Holdings:
         """All that the store has of this environment, as it is at one moment."""
@@ -83,12 +89,17 @@ class Catalogue:
         with ThreadPoolExecutor(READERS) as pool:
             read = pool.map(lambda number: self._read(number, VERIFIED in folders[number]), numbers)
             points = dict(zip(numbers, read, strict=True))
+            servers = [point.pgbackrest.manifest for point in points.values() if point and point.pgbackrest]
+            for listed in pool.map(lambda key: list(self.store.list(key)), servers):
+                there |= {found.key: found for found in listed}
         whole = {number: point for number, point in points.items() if point and _is_whole(point, there)}
+        expired = _expired([point for point in points.values() if point], whole, there)
         return Holdings(
             tuple(whole.values()),
-            {number: point for number, point in points.items() if number not in whole},
+            {number: point for number, point in points.items() if number not in whole and point not in expired},
             tuple(_unlisted(number, names) for number, names in sorted(folders.items()) if MANIFEST not in names),
             tuple(_archive(release, found) for release, found in sorted(releases.items())),
+            expired,
         )
 
     def points(self) -> tuple[RecoveryPoint, ...]:
@@ -108,6 +119,8 @@ class Catalogue:
                 raise BadInput(
                     f"backup {reference} is damaged: its manifest or one of its parts", self._choose(listing)
                 )
+            if int(reference) in listing.expired:
+                raise BadInput(f"backup {reference} is over: pgBackRest has let its server go", self._choose(listing))
         raise BadInput(f"there is no backup {reference} of {self.app} in {self.environment}", self._choose(listing))
 
     def commit(self, point: RecoveryPoint) -> None:
@@ -115,8 +128,13 @@ class Catalogue:
         self.store.put(self.key(point.number, MANIFEST), point.to_json(), if_absent=True)
 
     def record_kept(self, point: RecoveryPoint, forever: bool) -> RecoveryPoint:
-        """Write down whether retention may ever delete it. Raises BadInput when it was deleted meanwhile."""
+        """Write down whether retention may ever delete it.
+
+        Raises BadInput when it was deleted meanwhile, and when it is pgBackRest that deletes it.
+        """
         number = point.number
+        if point.pgbackrest and forever:
+            raise BadInput(f"backup {number}: {NOT_FOREVER}", KEEP_FULL)
         try:
             present = RecoveryPoint.from_json(self.store.get(self.key(number, MANIFEST)))
         except NotFound as error:
@@ -152,27 +170,37 @@ class Catalogue:
 
     def release(self, release: str) -> StoredPart | None:
         """The archive of a release, when it is in the store whole."""
-        key = self._release_key(release, ".tar.zst")
+        key = self.release_key(release, ".tar.zst")
         try:
-            known = json.loads(self.store.get(self._release_key(release, ".json")))
+            known = json.loads(self.store.get(self.release_key(release, ".json")))
             part = StoredPart(RELEASE, key, int(known["size"]), str(known["sha256"]))
         except (NotFound, ValueError, KeyError, TypeError):
             return None
         return part if any((found.key, found.size) == (key, part.size) for found in self.store.list(key)) else None
 
-    def add_release(self, release: str, chunks: Iterable[bytes]) -> StoredPart:
-        """Store a release archive, once: one that is there already, left by a broken run, is measured and kept."""
-        key = self._release_key(release, ".tar.zst")
+    def add_release(
+        self, release: str, chunks: Iterable[bytes], about: Mapping[str, object] = MappingProxyType({})
+    ) -> StoredPart:
+        """Store a release archive, once: one that is there already, left by a broken run, is measured and kept.
+
+        What is said `about` it is listed with it.
+        """
+        key = self.release_key(release, ".tar.zst")
         try:
             stored = self.store.put_stream(key, chunks, if_absent=True)
         except AlreadyExists:
             stored = measured(self.store, key)
-        # Nobody replaces an archive, so whoever writes this writes the same.
-        entry = {"format": 1, "release": release, "size": stored.size, "sha256": stored.sha256}
-        self.store.put(self._release_key(release, ".json"), json.dumps(entry).encode() + b"\n")
-        return StoredPart(RELEASE, key, stored.size, stored.sha256)
+        part = StoredPart(RELEASE, key, stored.size, stored.sha256)
+        self.list_release(release, part, about)
+        return part
 
-    def _release_key(self, release: str, ending: str) -> str:
+    def list_release(self, release: str, part: StoredPart, about: Mapping[str, object]) -> None:
+        """Make an archive known. Nobody replaces one, so its size and digest are the same whoever writes this."""
+        entry = {**about, "format": 1, "release": release, "size": part.size, "sha256": part.sha256}
+        self.store.put(self.release_key(release, ".json"), json.dumps(entry).encode() + b"\n")
+
+    def release_key(self, release: str = "", ending: str = "") -> str:
+        """The key of an object of a release; without any, where all of them are."""
         return f"{self._root}releases/{release}{ending}"
 
     def _numbers(self) -> Iterable[int]:
@@ -197,7 +225,20 @@ class Catalogue:
 
 
 def _is_whole(point: RecoveryPoint, there: Mapping[str, Listed]) -> bool:
-    return all(part.key in there and there[part.key].size == part.size for part in point.objects)
+    parts = all(part.key in there and there[part.key].size == part.size for part in point.objects)
+    return parts and (point.pgbackrest is None or point.pgbackrest.manifest in there)
+
+
+def _expired(
+    points: Iterable[RecoveryPoint], whole: Mapping[int, RecoveryPoint], there: Mapping[str, Listed]
+) -> tuple[RecoveryPoint, ...]:
+    """Those that pgBackRest has let go, the newest first: it does so only when it has a newer one that is whole."""
+    newest = max((number for number, point in whole.items() if point.pgbackrest), default=0)
+    return tuple(
+        point
+        for point in points
+        if point.pgbackrest and point.pgbackrest.manifest not in there and point.number < newest
+    )
 
 
 def _unlisted(number: int, names: Mapping[str, Listed]) -> Unlisted:
@@ -209,4 +250,6 @@ def _unlisted(number: int, names: Mapping[str, Listed]) -> Unlisted:
 def _archive(release: str, found: Iterable[Listed]) -> Archive:
     """What makes it known goes first, so that nobody relies on an archive that is about to go."""
     ordered = sorted(found, key=lambda listed: not listed.key.endswith(".json"))
-    return Archive(release, tuple(listed.key for listed in ordered), sum(listed.size for listed in ordered))
+    pushed = next((listed.modified for listed in ordered if listed.key.endswith(PUSHED)), None)
+    size = sum(listed.size for listed in ordered)
+    return Archive(release, tuple(listed.key for listed in ordered), size, pushed)

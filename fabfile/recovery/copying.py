@@ -15,12 +15,14 @@ def complete(first: Catalogue, second: Catalogue) -> tuple[int, ...]:
     """Bring every backup that the first bucket has and the second lacks there, the newest first; returns their numbers.
 
     May be broken off and repeated at any place. Raises StorageError; the backups in the first bucket are untouched.
-    What the first bucket no longer has stays in the second.
+    What the first bucket no longer has stays in the second; what pgBackRest keeps stays in the first.
     """
     there = {point.number: point for point in second.points()}
     brought = []
     try:
         for point in first.points():
+            if point.pgbackrest:
+                continue
             wanted, found = _as_in(first, second, point), there.get(point.number)
             if found is None or found.objects != wanted.objects:
                 _bring(first, second, point)

@@ -29,7 +29,7 @@ README = """\
 Backup {number} of {app} in {environment}, taken {created_at} (UTC){release}.
 Check the files first: sha256sum -c SHA256SUMS
 
-{files}{database}"""
+{files}{database}{server}"""
 README_FILES = """\
 {archive} holds {what}.
   mkdir unpacked && tar -xpzf {archive} -C unpacked
@@ -46,6 +46,14 @@ Compare a few counts, then: ALTER DATABASE ... RENAME TO ...; the connection lim
 and grants of the database itself are not in a dump.
 """
 
+README_SERVER = """\
+The database is not here: it is the backup {label} of pgBackRest's, in the encrypted repository of the stanza {stanza}.
+On a server with the configuration that inv backup.pitr-setup wrote, PostgreSQL stopped and its directory empty, as the
+user postgres:
+  pgbackrest --config-path=/etc/postgresql/VERSION/CLUSTER/pgbackrest --stanza={stanza} --set={label} \\
+    --type=immediate --target-action=promote restore
+"""
+
 
 def pull(scope: Scope, point: RecoveryPoint, parent: Path, as_sql: bool) -> Path:
     """Write the files into a new folder below `parent`, which gets its name when they are all whole; its path.
@@ -59,6 +67,11 @@ def pull(scope: Scope, point: RecoveryPoint, parent: Path, as_sql: bool) -> Path
         raise BadInput(
             f"the dump of backup {point.number} is a folder (database.jobs), of which no SQL is made here",
             "pull it without --sql: pg_restore reads it",
+        )
+    if point.pgbackrest and (as_sql or not point.objects):
+        raise BadInput(
+            f"the database of backup {point.number} is in pgBackRest's repository, of which no file is made here",
+            "dump a copy of the server: inv backup.pitr-restore --at=TIME says where it runs",
         )
     _refuse(point, parent, target)
     with _explained(partial):
@@ -90,7 +103,7 @@ def _refuse(point: RecoveryPoint, parent: Path, target: Path) -> None:
             f"{target}: exists already, and nothing is overwritten", "remove it, or pull elsewhere with --to"
         )
     dumped = point.database.size_bytes if point.database else 0
-    needed, free = point.size + dumped, shutil.disk_usage(parent).free
+    needed, free = sum(part.size for part in point.objects) + dumped, shutil.disk_usage(parent).free
     if free < needed:
         raise Refused(
             f"{parent}: {free / 1e9:.2f} GB are free, and backup {point.number} may take {needed / 1e9:.2f} GB",
@@ -175,7 +188,7 @@ def _moved(member: tarfile.TarInfo, below: str) -> tarfile.TarInfo:
 
 
 def _readme(point: RecoveryPoint, archive: str, dump: str, as_sql: bool) -> str:
-    facts, files, database = point.database, "", ""
+    facts, files, database, server = point.database, "", "", ""
     if archive:
         hosts = [part.name.removeprefix(FILES) for part in point.objects if part.name.startswith(FILES)]
         what = [f"the shared files of {', '.join(hosts)}"] if hosts else []
@@ -192,6 +205,8 @@ def _readme(point: RecoveryPoint, archive: str, dump: str, as_sql: bool) -> str:
             owner=shlex.quote(facts.owner),
             command=command,
         )
+    if whole := point.pgbackrest:
+        server = README_SERVER.format(label=whole.label, stanza=whole.stanza)
     return README.format(
         number=point.number,
         app=point.app,
@@ -200,6 +215,7 @@ def _readme(point: RecoveryPoint, archive: str, dump: str, as_sql: bool) -> str:
         release=f", release {point.release}" if point.release else "",
         files=files,
         database=database,
+        server=server,
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pydantic import SecretStr
 
 from fabfile.config.schema import Environment
-from fabfile.database.port import Database
+from fabfile.database.port import Database, Physical
 from fabfile.model.paths import Paths
 from fabfile.recovery.catalogue import Catalogue
 from fabfile.recovery.integrity import no_identity
@@ -20,7 +20,7 @@ class Scope:
     """One environment as it is saved and restored; `hosts` has every host by name, `database` is None without one.
 
     What is saved is encrypted for `recipients`, if there are any; `identity` reads the private key, or raises BadInput.
-    `copy` is the second bucket.
+    `copy` is the second bucket. `physical` is there where the whole server is backed up, instead of dumps.
     """
 
     environment: Environment
@@ -31,3 +31,4 @@ class Scope:
     recipients: tuple[str, ...] = ()
     identity: Callable[[], SecretStr] = no_identity
     copy: Catalogue | None = None
+    physical: Physical | None = None

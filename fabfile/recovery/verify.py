@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fabfile.artifact.archive import Release
-from fabfile.config.schema import DatabaseSettings
+from fabfile.config.smoke import SmokeSettings
 from fabfile.database.port import Database
 from fabfile.errors import (
     BadInput,
@@ -41,6 +41,9 @@ LINES = 20
 SILENCE = (BadInput, DatabaseError, Interrupted, Refused, RemoteTimeout, Unreachable)
 TROUBLE = ("No space left on device", " is full", "server closed the connection", "connection to server")
 """What says nothing about a backup: errors, and words in those of programs on hosts."""
+DAMAGE = ("checksum", "missing file", "did not get to", "invalid page")
+"""What does say something about one of pgBackRest's: words of its own and of PostgreSQL."""
+ENGINE = "set database.engine: pgbackrest (hosts/example.yml shows what it needs)"
 
 
 @dataclass
@@ -113,14 +116,33 @@ def restore_into(scope: Scope, point: RecoveryPoint, name: str, problems: list[s
     return len(problems) == before
 
 
-def examine(point: RecoveryPoint, database: Database, settings: DatabaseSettings, name: str) -> list[str]:
+def examine(point: RecoveryPoint, database: Database, smoke: SmokeSettings, name: str) -> list[str]:
     """What is wrong with a restored database: rows and extensions that differ, questions that it answers wrongly."""
     assert point.database
-    problems = differences(point.database, database.describe(name))
-    for query in settings.smoke:
-        if why := database.objection(name, query, settings.smoke_timeout):
-            problems.append(f"database.smoke: {query}: {why}")
-    return problems
+    return differences(point.database, database.describe(name)) + objections(database, smoke, name)
+
+
+def objections(database: Database, smoke: SmokeSettings, name: str) -> list[str]:
+    """The smoke tests of the environment, of those for copies, that a restored database fails. None is retried: a copy
+    does not change."""
+    asked = ((test, found) for test, found in smoke.sql.items() if "copy" in found.at)
+    answers = ((test, database.objection(name, found.query, found.timeout, found.rows)) for test, found in asked)
+    return [f"smoke.sql.{test}: {why}" for test, why in answers if why]
+
+
+def try_server(scope: Scope, point: RecoveryPoint, run: str) -> list[str]:
+    """What is wrong with a backup of the whole server: a copy of it runs beside the live one, every table of the
+    application's database is read to its end, and the environment's questions are asked."""
+    if scope.physical is None or point.pgbackrest is None:
+        raise BadInput(f"backup {point.number} is pgBackRest's, and the engine is another", ENGINE)
+    try:
+        with scope.physical.copied(point.pgbackrest, run) as database:
+            database.describe(database.live)
+            return objections(database, scope.environment.smoke, database.live)
+    except TurnoutError as error:
+        if not any(words in f"{error}" for words in DAMAGE):
+            raise
+        return [error.fact, *_few(error.details)]
 
 
 def differences(saved: DatabaseFacts, restored: DatabaseFacts) -> list[str]:

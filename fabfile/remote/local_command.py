@@ -28,11 +28,15 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended, and the last lines that it wrote to standard output and standard error."""
+    """How a command ended, and the last lines that it wrote to standard output and standard error.
+
+    `status` is None where it was killed before it ended.
+    """
 
     failed: bool
     how: str
     lines: tuple[str, ...]
+    status: int | None = None
 
 
 def run(
@@ -41,26 +45,32 @@ def run(
     timeout: float,
     environ: Mapping[str, str] | None = None,
     grace: float = GRACE,
+    umask: int = -1,
+    stop: threading.Event | None = None,
 ) -> Ended:
-    """Run one command in `folder`, with nothing to read, for at most `timeout` seconds; `environ` replaces our own.
+    """Run one command in `folder`, with nothing to read, for at most `timeout` seconds; `environ` and `umask` replace
+    our own (-1: it keeps ours).
 
-    Its whole process group ends with it. At the time-out and on Ctrl-C the group gets SIGTERM, and SIGKILL after
-    `grace` seconds. Raises BadInput when it cannot be started.
+    Its whole process group ends with it. At the time-out, on Ctrl-C and once `stop` is set (of which a thread hears
+    that no signal reaches) the group gets SIGTERM, and SIGKILL after `grace` seconds. Raises BadInput when it cannot be
+    started.
     """
     running: _Running | None = None
     try:
         with _signals_wait():
-            running = _Running(_start(words, folder, environ))
-        in_time = running.follow(timeout)
+            running = _Running(_start(words, folder, environ, umask))
+        in_time = running.follow(timeout, stop)
     finally:
         if running is not None:
             running.end(grace)
     how = f"ended with status {running.status}" if in_time else f"did not end within {timeout:g} s and was killed"
     lines = running.kept.decode(errors="replace").splitlines()[-SHOWN:]
-    return Ended(not in_time or running.status != 0, how, tuple(lines))
+    return Ended(not in_time or running.status != 0, how, tuple(lines), running.status if in_time else None)
 
 
-def _start(words: Sequence[str], folder: Path, environ: Mapping[str, str] | None) -> subprocess.Popen[bytes]:
+def _start(
+    words: Sequence[str], folder: Path, environ: Mapping[str, str] | None, umask: int
+) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
             words,
@@ -70,6 +80,7 @@ def _start(words: Sequence[str], folder: Path, environ: Mapping[str, str] | None
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            umask=umask,
         )
     except OSError as error:
         raise BadInput(
@@ -110,12 +121,12 @@ class _Running:
         status = self._process.returncode
         return status if status >= 0 else 128 - status
 
-    def follow(self, seconds: float) -> bool:
-        """Read until the command ends; False when it still runs after so many seconds."""
+    def follow(self, seconds: float, stop: threading.Event | None = None) -> bool:
+        """Read until the command ends; False when it still runs after so many seconds, or when it is to stop."""
         deadline = time.monotonic() + seconds
         while self._process.poll() is None:
             left = deadline - time.monotonic()
-            if left <= 0:
+            if left <= 0 or (stop and stop.is_set()):
                 return False
             if not self._open:
                 time.sleep(min(left, PAUSE))

@@ -69,7 +69,7 @@ def scheduler(root: Path = Path("/")) -> Scheduler:
         return Cron(home / ".config/turnout", home / ".local/state/turnout", root / "proc")
     raise BadInput(
         "nothing on this machine starts jobs by the clock: systemd does not run, and there is no crontab",
-        "install cron, or do it on another machine",
+        "do it on another machine, or install cron: sudo apt-get install cron",
     )
 
 
@@ -130,9 +130,11 @@ class Systemd:
         return texts
 
     def install(self, name: str, texts: Mapping[str, str]) -> None:
-        for path in self._files(name):
-            if str(path) not in texts:
-                path.unlink()
+        gone = [path for path in self._files(name) if str(path) not in texts]
+        if stopped := [path.name for path in gone if path.suffix == ".timer"]:
+            self._systemctl("disable", "--now", *stopped)
+        for path in gone:
+            path.unlink()
         for target, text in texts.items():
             write(Path(target), text, 0o644)
         self._systemctl("daemon-reload")

@@ -51,6 +51,9 @@ def record(target: Target) -> HostStep:
             "missing": list(plan.missing),
             "previous": plan.previous_release,
             "restore": asdict(plan.restore) if plan.restore else None,
+            **({"hotfix": plan.hotfix} if plan.hotfix else {}),
+            **({"approved_by": plan.approved_by} if plan.approved_by else {}),
+            **({"promoted_from": plan.promoted_from} if plan.promoted_from else {}),
         },
         separators=(",", ":"),
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from fabfile.commands import shared_files
 from fabfile.database.port import Database
-from fabfile.engine.events import Note
+from fabfile.engine.events import Counted, Note
 from fabfile.engine.run import Run
 from fabfile.engine.step import HostStep, OperatorStep
 from fabfile.errors import DatabaseError, StorageError
@@ -20,16 +20,17 @@ from fabfile.remote.port import Host
 from fabfile.steps.target import Target
 
 
-def backup(scope: Scope, target: Target, reason: str = "") -> OperatorStep:
-    """Take a full backup before anything changes; it stays, whatever becomes of the run."""
+def backup(scope: Scope, target: Target, reason: str = "", kind: Kind = "full") -> OperatorStep:
+    """Take a backup before anything changes; it stays, whatever becomes of the run."""
     reason = reason or f"before {target.plan.verb} of {target.plan.release}"
     live = target.plan.previous_release
 
     def work(run: Run) -> None:
-        run.emit(Note(described(save(scope, "full", reason, target.run, live))))
+        run.emit(Note(described(save(scope, kind, reason, target.run, live))))
 
     hosts = _hosts(target)
-    return OperatorStep("backup", f"back up database and files ({reason})", hosts, work)
+    what = "database and files" if kind == "full" else kind
+    return OperatorStep("backup", f"back up {what} ({reason})", hosts, work)
 
 
 def save(
@@ -63,11 +64,38 @@ def described(point: RecoveryPoint) -> str:
     return f"backup {point.number}: {point.size / 1e6:.2f} MB stored{rows}, {point.seconds:.1f} s"
 
 
+def create_database(scope: Scope, target: Target) -> OperatorStep:
+    """Make the live database, as empty as it was, where there is none. That is not taken back: it overwrites nothing,
+    and whether one that is found later is still ours nobody could tell."""
+    database, number = _database(scope), _point(target)
+
+    def work(run: Run) -> None:
+        facts = scope.catalogue.find(str(number)).database
+        assert facts, "a backup with a dump has its facts"
+        database.create(database.live, facts.owner, facts.encoding)
+
+    title = f"make the database {database.live} where there is none (it stays, empty, if this is undone)"
+    return OperatorStep("create-db", title, _hosts(target), work)
+
+
+def vacant(scope: Scope, target: Target) -> OperatorStep:
+    """See that the live database is still empty: a run on other machines holds another lease and may be quicker."""
+    database = _database(scope)
+
+    def work(run: Run) -> None:
+        if tables := database.describe(database.live).tables:
+            raise DatabaseError(
+                f"the database {database.live} has got {len(tables)} tables meanwhile and is not overwritten",
+                "find out who fills it: SELECT * FROM pg_stat_activity",
+            )
+
+    return OperatorStep("vacant", f"see that the database {database.live} is still empty", _hosts(target), work)
+
+
 def load_database(scope: Scope, target: Target) -> OperatorStep:
     """Restore the dump into a new database beside the live one and ask it what the environment wants asked; taken back
     by dropping it."""
-    settings = scope.environment.database
-    assert settings
+    smoke = scope.environment.smoke
     database, beside, number = _database(scope), beside_database(_database(scope).live, target.run), _point(target)
 
     def work(run: Run) -> None:
@@ -75,10 +103,13 @@ def load_database(scope: Scope, target: Target) -> OperatorStep:
         database.drop(beside)
         database.create_beside(beside, database.live)
         restore.load_database(scope, point, beside)
-        if wrong := verify.examine(point, database, settings, beside):
+        assert point.database, "a backup with a dump has its facts"
+        restored = database.describe(beside)
+        if wrong := verify.differences(point.database, restored) + verify.objections(database, smoke, beside):
             raise DatabaseError(
                 f"backup {number} is not what it should be once restored", "choose another: inv backup.list", wrong[:20]
             )
+        run.emit(Counted(restored.tables))
 
     title = f"restore the database of backup {number} beside the live one"
     return OperatorStep("load-db", title, _hosts(target), work, lambda run: database.drop(beside))

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC
+from pathlib import Path
 from typing import Any
 
 import boto3.session
@@ -76,6 +77,7 @@ class S3Store:
     `endpoint` is the URL of a server that is not AWS: it gets path-style requests. Such servers may know neither CRCs
     nor encryption, so `checksums` is then `when_required` by default (Content-MD5 goes along) and `encryption` `none`;
     on AWS they are `always` and `s3`. `max_size` is the largest object in bytes, from which the size of parts follows.
+    `ca_file` is a PEM of the authorities that the server's certificate is checked against, instead of the system's.
     A process that is killed leaves its unfinished parts: give the bucket a lifecycle rule that aborts incomplete
     multipart uploads.
     """
@@ -91,6 +93,7 @@ class S3Store:
         encryption: str | None = None,
         kms_key: str | None = None,
         checksums: str | None = None,
+        ca_file: Path | None = None,
     ) -> None:
         self._bucket = bucket
         self._server = endpoint or f"AWS in {region}"
@@ -107,7 +110,10 @@ class S3Store:
         )
         with self._explained("", "connect"):
             session = boto3.session.Session(profile_name=profile)
-            self._client = session.client("s3", region_name=region, endpoint_url=endpoint, config=config)
+            trusted = str(ca_file) if ca_file else None
+            self._client = session.client(
+                "s3", region_name=region, endpoint_url=endpoint, config=config, verify=trusted
+            )
 
     def put(self, key: str, data: bytes, *, if_absent: bool = False) -> None:
         """See `Store.put`."""

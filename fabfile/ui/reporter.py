@@ -9,12 +9,20 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TextIO
 
-from fabfile.engine.events import Event, Judged, Note, StepDone, StepFailed, StepStarted, StepUndone, UndoStarted
+from fabfile.engine.events import (
+    Counted,
+    Event,
+    Judged,
+    Note,
+    StepDone,
+    StepFailed,
+    StepStarted,
+    StepUndone,
+    UndoStarted,
+)
 from fabfile.errors import TurnoutError
+from fabfile.model.hidden import SHORTEST, Hidden
 
-HIDDEN = "[hidden]"
-SHORTEST = 4
-"""Values of fewer characters are not hidden: they are in everything."""
 DEAF = (OSError, ValueError, RuntimeError)
 """What a closed terminal, a broken pipe or a full disk raise; that nobody listens must never stop an undo."""
 
@@ -25,15 +33,14 @@ class Reporter:
     def __init__(self, as_json: bool = False, out: TextIO | None = None, err: TextIO | None = None) -> None:
         self.as_json = as_json
         self._out, self._err = out or sys.stdout, err or sys.stderr
-        self._secrets: list[str] = []
+        self._hidden = Hidden()
         self._begun = time.monotonic()
         self._status: Any = None
         self.exit_code = 0
 
     def hide(self, secrets: Iterable[str]) -> None:
-        """Never let these values through, whoever prints them."""
-        found = {text for text in secrets if len(text) >= SHORTEST}
-        self._secrets = sorted({*self._secrets, *found}, key=len, reverse=True)
+        """Never let these values through, whoever prints them and however they are spelled; see `Hidden`."""
+        self._hidden.add(text for text in secrets if len(text) >= SHORTEST)
 
     def emit(self, event: Event) -> None:
         """Show one event."""
@@ -53,6 +60,9 @@ class Reporter:
                 self.say(f"{event.step:9} " + (f"NOT undone: {event.error}" if event.error else "undone"))
             case Judged():
                 self.say(f"{event.step:9} {event.verdict['outcome']}: {event.verdict['sentence']}")
+            case Counted():
+                rows, tables = sum(event.tables.values()), len(event.tables)
+                self.say(f"          counted: {rows} rows in {tables} tables, each as in the backup")
             case Note():
                 self.say(f"          {event.text}")
 
@@ -110,7 +120,7 @@ class Reporter:
 
         self._quiet()
         console = rich.console.Console(file=self._err, highlight=False)
-        self._status = rich.status.Status(self._clean(line).replace("[", r"\["), console=console)
+        self._status = rich.status.Status(self.clean(line).replace("[", r"\["), console=console)
         with contextlib.suppress(*DEAF):
             self._status.start()
 
@@ -120,10 +130,9 @@ class Reporter:
                 self._status.stop()
             self._status = None
 
-    def _clean(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, HIDDEN)
-        return text
+    def clean(self, text: str) -> str:
+        """The text without what is hidden."""
+        return self._hidden.clean(text)
 
     def _write_json(self, document: object) -> None:
         """Cleaned value by value: a secret may look different, or break the document, once it is JSON."""
@@ -133,13 +142,13 @@ class Reporter:
     def _cleaned(self, value: object) -> object:
         match value:
             case str():
-                return self._clean(value)
+                return self.clean(value)
             case list():
                 return [self._cleaned(item) for item in value]
             case dict():
-                return {self._clean(key): self._cleaned(item) for key, item in value.items()}
+                return {self.clean(key): self._cleaned(item) for key, item in value.items()}
         return value
 
     def _write(self, stream: TextIO, text: str, clean: bool = True) -> None:
         with contextlib.suppress(*DEAF):
-            print(self._clean(text) if clean else text, file=stream, flush=True)
+            print(self.clean(text) if clean else text, file=stream, flush=True)

@@ -12,7 +12,7 @@ import psycopg
 from psycopg import sql
 from pydantic import SecretStr
 
-from fabfile.config.schema import DatabaseSettings
+from fabfile.config.database import DatabaseSettings
 from fabfile.database.postgres import Postgres
 from fabfile.lab.lab import Lab
 from fabfile.remote.ssh import SshHost

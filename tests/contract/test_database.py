@@ -112,6 +112,26 @@ def test_a_new_database_has_locale_and_owner_of_the_other_one(server: Server) ->
     assert server.properties(server.new) == server.properties(server.kept)
 
 
+def test_a_database_is_made_from_nothing_once_and_empty(server: Server) -> None:
+    server.ask("postgres", "CREATE DATABASE {other} OWNER app TEMPLATE template0", other=server.kept)
+    for _ in range(2):
+        server.database.create(server.new, "app", "UTF8")
+    assert server.properties(server.new) == server.properties(server.kept)
+    assert server.database.describe(server.new).tables == {}
+    server.fill(server.new)
+    server.database.create(server.new, "turnout", "SQL_ASCII")
+    assert server.database.describe(server.new).tables["public.items"] == 1000
+    assert server.properties(server.new) == server.properties(server.kept)
+
+
+def test_the_space_for_a_database_that_is_not_there_yet_is_known(server: Server) -> None:
+    settings = server.settings.model_copy(update={"name": server.new})
+    absent = Postgres(settings, SecretStr(server.password), server.host)
+    free, known = absent.free_bytes(), server.database.free_bytes()
+    assert free is not None and known is not None
+    assert abs(free - known) < 64 << 20
+
+
 def test_a_database_that_exists_is_not_made_again(server: Server) -> None:
     server.fill(server.name)
     server.database.create_beside(server.new, server.name)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,14 +20,17 @@ from moto.server import ThreadedMotoServer
 from fabfile.model.recovery_point import Verification, utc
 from fabfile.recovery.catalogue import Catalogue
 from fabfile.storage.s3 import S3Store
+from tests.checkout import copy_product
 from tests.listener import Heard, listening
 from tests.unit.planning.test_freshness import point
 from tests.unit.remote.test_scheduler import CRONTAB
 
-ROOT = Path(__file__).parents[2]
 PASSWORD = 'pa"ss$word\nof two lines'
 
-pytestmark = pytest.mark.skipif(Path("/run/systemd/system").is_dir(), reason="would touch this machine's own systemd")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(Path("/run/systemd/system").is_dir(), reason="would touch this machine's own systemd"),
+]
 
 
 class Checkout:
@@ -38,11 +40,7 @@ class Checkout:
         self.folder, self.home, self.programs = folder / "our project", folder / "home", folder / "programs"
         for made in (self.folder / "hosts", self.home, self.programs):
             made.mkdir(parents=True)
-        unwanted = shutil.ignore_patterns("__pycache__", "node_modules")
-        for name in ("fabfile", "templates"):
-            shutil.copytree(ROOT / name, self.folder / name, ignore=unwanted)
-        for name in ("tasks.py", "pyproject.toml"):
-            shutil.copy(ROOT / name, self.folder / name)
+        copy_product(self.folder)
         (self.programs / "crontab").write_text(CRONTAB)
         (self.programs / "crontab").chmod(0o755)
         self.environment = {

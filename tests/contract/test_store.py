@@ -209,6 +209,7 @@ def test_a_store_that_knows_crcs_keeps_them(place: Place, size: int) -> None:
     assert store.get(f"{place.prefix}key") == content(size)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("root", ["directory", "moto"], indirect=True)
 def test_more_than_a_page_of_keys_is_listed_in_order(place: Place) -> None:
     keys = [f"many/{number * 7 % 1009:04}/object" for number in range(1009)]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from fabfile.config.schema import Environment
+from fabfile.config.smoke import SmokeSettings
 from fabfile.lab.lab import Lab
 from fabfile.model.paths import Paths
 from fabfile.recovery.capture import capture
@@ -43,13 +44,13 @@ def test_a_sound_dump_is_restored_compared_and_dropped(server: Server, scope: Sc
     server.ask("postgres", "ALTER DATABASE {name} SET search_path TO 'Odd.one'", name=server.name)
     point = capture(scope, "database", "manual", RUN)
     assert point.database
-    settings = server.settings.model_copy(update={"smoke": ('SELECT count(*) = 0 FROM "a b"',)})
+    smoke = SmokeSettings.model_validate({"sql": {"empty": {"query": 'SELECT count(*) = 0 FROM "a b"'}}})
     problems: list[str] = []
     with scratch_database(server.database, RUN, point.database.size_bytes) as name:
         assert restore_into(scope, point, name, problems)
-        assert examine(point, server.database, settings, name) == problems == []
+        assert examine(point, server.database, smoke, name) == problems == []
         server.ask(name, "DELETE FROM public.items WHERE id <= 3")
-        assert examine(point, server.database, settings, name) == [
+        assert examine(point, server.database, smoke, name) == [
             "public.items: 1000 rows in the backup, 997 rows restored"
         ]
     assert databases(server) == (server.name,)
@@ -108,6 +109,26 @@ def test_copies_of_the_dead_are_dropped_and_those_of_the_living_are_not(server: 
 def test_a_question_is_answered_by_a_row_that_is_true_and_changes_nothing(server: Server, query: str, why: str) -> None:
     assert server.database.objection(server.name, query, 0.5) == why
     assert server.database.describe(server.name).tables["public.items"] == 1000
+
+
+@pytest.mark.parametrize(
+    ("query", "rows", "why"),
+    [
+        ("SELECT id, label FROM items ORDER BY id LIMIT 1", [[1, "item 1"]], ""),
+        ("SELECT 1::numeric(5,2), 0.5::float8, null, true, 2::bigint", [[1, 0.5, None, True, 2]], ""),
+        ("SELECT DATE '2025-01-31', '[1, 2]'::jsonb #>> '{0}'", [["2025-01-31", "1"]], ""),
+        ("SELECT 1 WHERE false", [], ""),
+        ("SELECT 1 UNION ALL SELECT 2", [[1]], "2 rows, not 1"),
+        ("SELECT 1, 'x'", [[1, "y"]], "row 1 is (1, x), not (1, y)"),
+        ("SELECT true", [[1]], "row 1 is (True), not (1)"),
+        ("SELECT 1 FROM nowhere", [[1]], 'relation "nowhere" does not exist'),
+        ("DELETE FROM items RETURNING 1", [[1]], "cannot execute DELETE in a read-only transaction"),
+    ],
+)
+def test_a_question_is_answered_by_the_rows_that_are_expected(
+    server: Server, query: str, rows: list[list[object]], why: str
+) -> None:
+    assert server.database.objection(server.name, query, 5, rows) == why
 
 
 def test_the_server_tells_how_much_room_it_has(server: Server) -> None:

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from fabfile.lab.lab import Lab
+from tests.e2e.loss import put_back
 from tests.e2e.project import Project, on_bare_hosts
+from tests.e2e.shelf import BASE, clear
 from tests.e2e.stored import sql, upload
 from tests.e2e.visitor import Visitor
 
@@ -43,6 +45,29 @@ def saved(project: Project, first: str) -> Iterator[int]:
         sql(project, f'drop database "{name}"', "postgres")
     for host in project.lab.hosts:
         project.lab.execute(host, "bash", "-c", "rm -rf /var/app/small/.shared.*")
+
+
+@pytest.fixture
+def losable(project: Project, saved: int) -> Iterator[int]:
+    """That backup's number, for a test that loses hosts and database; there is a database again at the end."""
+    yield saved
+    put_back(project)
+
+
+@pytest.fixture
+def shelf(project: Project) -> Iterator[str]:
+    """A new release with one migration, live on every host, in an environment that has a folder of them; its id."""
+    project.always["migrations"] = {"folder": "migrations", "lock_timeout": "500ms"}
+    project.configure()
+    project.files = {"migrations/001_base.sql": BASE}
+    clear(project)
+    release = project.build("1.0.0")
+    project.inv("deploy", f"--release={release}")
+    yield release
+    clear(project)
+    project.files = {}
+    del project.always["migrations"]
+    project.configure()
 
 
 @pytest.fixture

@@ -18,8 +18,8 @@ from typing import Any
 import yaml
 
 from fabfile.lab.lab import Lab
+from tests.checkout import copy_product
 
-ROOT = Path(__file__).parents[2]
 LIMIT = 240
 """Seconds that one command may take before the test gives up on it."""
 
@@ -43,24 +43,23 @@ class Done:
 
 
 class Project:
-    """One user's checkout, with the environment `test` on the lab's hosts."""
+    """One user's checkout, with the environment `test` on the lab's hosts; `files` go into every release it builds."""
 
     def __init__(self, folder: Path, lab: Lab) -> None:
         self.folder, self.lab = folder, lab
-        for name in ("fabfile", "templates"):
-            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "node_modules"))
-        for name in ("tasks.py", "pyproject.toml"):
-            shutil.copy(ROOT / name, folder / name)
+        copy_product(folder)
         (folder / "hosts").mkdir()
         self.environment = {**os.environ, **lab.environment, "DEPLOYMENT_ENV": "test", "NO_COLOR": "1"}
-        # Each command would compile the whole product anew.
-        self.environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        self.always: dict[str, Any] = {}
+        self.files: dict[str, str] = {}
+        self.printed: list[str] = []
+        """What all commands have printed so far."""
         self._builds = 0
         self._sound: set[str] = set()
         self.configure()
 
     def configure(self, **changes: Any) -> None:
-        """Write hosts/test.yml: two hosts, quick times, and `changes` to whole sections."""
+        """Write hosts/test.yml: two hosts, quick times, and `changes` (and those for `always`) to whole sections."""
         settings: dict[str, Any] = {
             "app": "small",
             "hosts": {**{name: {} for name in self.lab.hosts}, "db": {"roles": ["db"]}},
@@ -75,7 +74,7 @@ class Project:
             "database": {"via": "db", "name": "app", "user": "turnout", "password": "env:TURNOUT_DB_PASSWORD"},
             "backup": {"bucket": "backups", "prefix": self.folder.name.lower(), "endpoint": "env:S3_ENDPOINT"},
         }
-        (self.folder / "hosts" / "test.yml").write_text(yaml.safe_dump({**settings, **changes}))
+        (self.folder / "hosts" / "test.yml").write_text(yaml.safe_dump({**settings, **self.always, **changes}))
 
     def build(self, version: str, **behaviour: Any) -> str:
         """Build a release of the small application that behaves like this; its id, which no earlier build has."""
@@ -85,6 +84,9 @@ class Project:
         shutil.copytree(Path(__file__).with_name("app"), source)
         (source / "package.json").write_text(json.dumps({"name": "small", "version": version, "build": self._builds}))
         (source / "behaviour.json").write_text(json.dumps(behaviour))
+        for path, text in self.files.items():
+            (source / path).parent.mkdir(exist_ok=True)
+            (source / path).write_text(text)
         release = str(self.inv("build", "--json").document["id"])
         if not behaviour:
             self._sound.add(release)
@@ -95,27 +97,28 @@ class Project:
         found = {_answering(self.lab.address(host)) for host in self.lab.hosts}
         return found.pop() if len(found) == 1 and found <= self._sound else None
 
-    def inv(self, *words: str, expect: int = 0) -> Done:
-        """Run one command to its end; its exit code must be the expected one."""
-        process = self.start(*words)
+    def inv(self, *words: str, expect: int = 0, given: str | None = None) -> Done:
+        """Run one command to its end, with `given` on its standard input; its exit code must be the expected one."""
+        process = self.start(*words, stdin=subprocess.DEVNULL if given is None else subprocess.PIPE)
         try:
-            out, err = process.communicate(timeout=LIMIT)
+            out, err = process.communicate(given, timeout=LIMIT)
         except subprocess.TimeoutExpired:
             process.kill()
             out, err = process.communicate()
             raise AssertionError(f"inv {' '.join(words)} hangs:\n{out}\n{err}") from None
         done = Done(process.returncode, out, err)
+        self.printed.append(done.text)
         assert done.code == expect, f"inv {' '.join(words)}: exit {done.code}, not {expect}:\n{done.text}"
         assert "Traceback" not in done.text, done.text
         return done
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
+    def start(self, *words: str, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[str]:
         """Start one command, in a process group of its own so that a signal can be sent to it alone."""
         return subprocess.Popen(
             [sys.executable, "-m", "invoke", *words],
             cwd=self.folder,
             env=self.environment,
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

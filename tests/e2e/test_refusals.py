@@ -36,6 +36,37 @@ def test_a_taken_port_is_named_with_its_holder(project: Project, first: str) -> 
     assert "is taken by" in refused.err
 
 
+def test_a_foreign_file_that_nginx_refuses_is_named_where_nginx_gets_another_site(project: Project, first: str) -> None:
+    second = project.build("2.0.3")
+    project.lab.execute("h1", "bash", "-c", "echo 'nonsense on;' > /etc/nginx/conf.d/other.conf")
+    try:
+        with unchanged(project):
+            project.configure(site={"max_body": "4m"})
+            refused = project.inv("deploy", f"--release={second}", expect=5)
+            planned = project.inv("plan", f"--release={second}", expect=5)
+            project.configure()
+        project.inv("deploy", f"--release={second}")
+    finally:
+        project.lab.execute("h1", "rm", "-f", "/etc/nginx/conf.d/other.conf")
+        project.configure()
+    for said in (refused.err, planned.err):
+        assert "/etc/nginx/conf.d/other.conf:1" in said
+        assert "as root on h1: mv /etc/nginx/conf.d/other.conf /var/tmp/ && nginx -t" in said
+    project.inv("deploy", f"--release={first}")
+
+
+def test_a_right_that_sudo_does_not_give_is_named_before_anything_starts(project: Project, first: str) -> None:
+    project.lab.execute("h2", "mv", "/etc/sudoers.d/deploy", "/root/deploy")
+    project.configure(site={"max_body": "5m"})
+    try:
+        with unchanged(project):
+            refused = project.inv("deploy", f"--release={project.build('2.0.8')}", expect=5)
+    finally:
+        project.lab.execute("h2", "mv", "/root/deploy", "/etc/sudoers.d/deploy")
+        project.configure()
+    assert "h2: deploy may not do without a password: /usr/sbin/nginx -t" in refused.err
+
+
 def test_an_unknown_and_a_changed_host_key_are_refused_and_trust_mends_it(
     project: Project, first: str, tmp_path: Path
 ) -> None:

@@ -121,3 +121,5 @@ def test_ways_back_that_contradict_each_other_are_refused(project: Project) -> N
     assert "--backup=N --db-only" in project.inv("rollback", "--db-only", expect=3).err
     assert "exclude each other" in project.inv("rollback", "--backup=1", "--db-only", "--files-only", expect=3).err
     assert "different ways back" in project.inv("rollback", "--backup=1", "--undo", expect=3).err
+    assert "different ways back" in project.inv("rollback", "--backup=1", "--at=2001-01-01 00:00 UTC", expect=3).err
+    assert "engine is not pgbackrest" in project.inv("rollback", "--at=2001-01-01 00:00 UTC", "--yes", expect=3).err

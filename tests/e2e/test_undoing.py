@@ -53,19 +53,6 @@ def test_a_disk_that_fills_up_meanwhile_is_undone(project: Project, first: str) 
     project.inv("deploy", f"--release={first}")
 
 
-def test_a_foreign_file_that_nginx_refuses_is_named_and_nothing_changes(project: Project, first: str) -> None:
-    second = project.build("2.0.3")
-    project.lab.execute("h1", "bash", "-c", "echo 'nonsense on;' > /etc/nginx/conf.d/other.conf")
-    project.configure(site={"max_body": "4m"})
-    try:
-        failed = project.inv("deploy", f"--release={second}", expect=6)
-    finally:
-        project.lab.execute("h1", "rm", "/etc/nginx/conf.d/other.conf")
-        project.configure()
-    assert "/etc/nginx/conf.d/other.conf:1" in failed.err
-    assert {release for _, release in project.live().values()} == {first}
-
-
 def test_a_template_that_nginx_refuses_is_put_back(project: Project, first: str, visitor: Visitor) -> None:
     second = project.build("2.0.4")
     template = project.folder / "templates" / "nginx" / "site.conf.j2"

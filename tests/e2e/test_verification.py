@@ -31,7 +31,7 @@ def row(project: Project, number: int) -> str:
 
 
 def test_a_verification_notes_what_it_found_and_needs_no_lock(project: Project, first: str, saved: int) -> None:
-    project.configure(database={**DATABASE, "smoke": ["SELECT count(*) = 2 FROM journey"]})
+    project.configure(smoke={"sql": {"rows": {"query": "SELECT count(*) = 2 FROM journey"}}})
     project.inv("lock.acquire", "--reason=database move", "--yes")
     try:
         with untouched(project):
@@ -49,10 +49,10 @@ def test_a_verification_notes_what_it_found_and_needs_no_lock(project: Project, 
 def test_a_wrong_answer_and_a_damaged_part_are_failures_that_the_list_shows(
     project: Project, first: str, saved: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project.configure(database={**DATABASE, "smoke": ["SELECT count(*) = 3 FROM journey"]})
+    project.configure(smoke={"sql": {"rows": {"query": "SELECT count(*) = 3 FROM journey"}}})
     with untouched(project):
         wrong = project.inv("backup.verify", "--backup=latest", expect=9)
-    assert "database.smoke: SELECT count(*) = 3 FROM journey: no row of 1 is true" in wrong.err
+    assert "smoke.sql.rows: no row of 1 is true" in wrong.err
     assert "FAILED" in row(project, saved)
     project.configure()
     project.inv("backup.verify")

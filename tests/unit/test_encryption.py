@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pyrage
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
@@ -34,7 +34,6 @@ def ssh_key(folder: Path, kind: str, passphrase: str = "", name: str = "key") ->
     return Path(f"{path}.pub").read_text().strip(), SecretStr(path.read_text().strip())
 
 
-@settings(deadline=None, max_examples=40)
 @given(
     st.lists(st.one_of(st.binary(max_size=50), st.integers(0, 3 * BLOCK).map(bytes)), max_size=6),
     st.integers(1, 3 * BLOCK),
@@ -67,7 +66,6 @@ def test_a_file_cut_at_any_kind_of_place_is_damaged(size: int) -> None:
                 unsealed(data[:length])
 
 
-@settings(deadline=None, max_examples=60)
 @given(st.data())
 def test_a_file_with_one_wrong_byte_is_never_opened_whole(draw: st.DataObject) -> None:
     data = bytearray(WHOLE)

@@ -48,6 +48,12 @@ def test_a_resume_that_stopped_while_proving_again_does_not_switch_again() -> No
     assert ahead(DEPLOY, run) == ["start", "prove", "settle"]
 
 
+def test_a_release_that_waited_is_tested_again_before_it_gets_traffic() -> None:
+    table = (*DEPLOY[:4], "smoke-idle", *DEPLOY[4:])
+    run = found({**done("begin", "place", "start", "prove", "smoke-idle"), "switch": "start"})
+    assert ahead(table, run) == ["start", "prove", "smoke-idle", "switch", "confirm", "settle"]
+
+
 def test_a_hook_that_was_added_since_is_not_gone_back_to() -> None:
     table = (*DEPLOY[:2], "hook pre-switch 1", *DEPLOY[2:])
     run = found({**done(*DEPLOY[:-2]), "confirm": "start"})

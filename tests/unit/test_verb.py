@@ -19,6 +19,9 @@ def ends(reporter, kind="well", json=False):
     """End in some way."""
     if kind == "defect":
         raise ZeroDivisionError("oops")
+    if kind == "leak":
+        reporter.hide(["hunter2"])
+        raise ValueError("not a number: hunter2")
     if kind == "interrupt":
         raise KeyboardInterrupt
     if kind == "plan":
@@ -66,6 +69,13 @@ def test_a_defect_leaves_its_traceback_in_a_file(tmp_path: Path) -> None:
     (log,) = tmp_path.glob("turnout-*.log")
     assert str(log) in done.stderr
     assert "ZeroDivisionError: oops" in log.read_text()
+
+
+def test_no_secret_is_in_what_a_defect_leaves(tmp_path: Path) -> None:
+    done = run(tmp_path, "ends", "--kind=leak")
+    (log,) = tmp_path.glob("turnout-*.log")
+    assert "ValueError: not a number: [hidden]" in log.read_text()
+    assert "hunter2" not in done.stdout + done.stderr + log.read_text()
 
 
 def test_an_error_is_a_document_with_json(tmp_path: Path) -> None:

@@ -5,13 +5,19 @@ const http = require('http');
 const behaviour = require('./behaviour.json');
 
 if (behaviour.tells) fs.writeFileSync(behaviour.tells, `${process.env.SLOT}\n${fs.readFileSync(process.env.ENV_FILE)}`);
+if (behaviour.shouts === process.env.SLOT) {
+  console.error(fs.readFileSync(process.env.ENV_FILE, 'utf8'));
+  process.exit(1);
+}
 if (behaviour.crash) setTimeout(() => { throw new Error('planted crash'); }, 200);
 let requests = 0;
 const server = http.createServer((request, response) => {
   if (++requests === behaviour.dies) process.exit(1);
   const probe = request.url === '/api/health';
-  const healthy = probe ? !behaviour.sick : Math.random() >= (behaviour.fail || 0);
-  const body = JSON.stringify({ release: process.env.RELEASE_ID, slot: process.env.SLOT });
+  const stranger = request.url === '/me' && request.headers.authorization !== `Bearer ${behaviour.token}`;
+  const healthy = probe ? !behaviour.sick : !stranger && Math.random() >= (behaviour.fail || 0);
+  const token = request.url === '/log-in' ? behaviour.token : undefined;
+  const body = JSON.stringify({ release: process.env.RELEASE_ID, slot: process.env.SLOT, token });
   setTimeout(() => {
     response.writeHead(healthy ? 200 : 500, { 'content-type': 'application/json' });
     response.end(body);

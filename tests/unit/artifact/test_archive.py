@@ -180,7 +180,7 @@ def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
 
 
 @given(name=st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=40))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_no_member_name_passes_that_is_not_listed(name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     with pytest.raises(BadInput):
         check(tmp_path_factory.getbasetemp(), tar([*ORDINARY, file(name)]), manifest(ORDINARY))
@@ -190,7 +190,7 @@ HOSTILE_PARTS = st.lists(st.sampled_from(["..", ".", "", "a", "b", "x\n", "\\", 
 
 
 @given(parts=HOSTILE_PARTS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_a_path_that_is_accepted_stays_below_its_folder(parts: list[str]) -> None:
     path = "/".join(parts)
     if unsafe_path(path) is None:
@@ -205,7 +205,7 @@ NAMES = st.text(st.characters(categories=("Ll", "Lu", "Nd", "So"), max_codepoint
     content=st.dictionaries(st.tuples(NAMES, NAMES).map("/".join), st.binary(max_size=2000), max_size=6),
     executable=st.booleans(),
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_what_is_built_opens_and_scans(
     content: dict[str, bytes], executable: bool, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
+import tarfile
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fabfile.artifact.archive import open_release, read_manifest, scan
-from fabfile.artifact.build import build, run_command
+from fabfile.artifact.build import build, pack, run_command, surroundings
+from fabfile.config.schema import Check
 from fabfile.errors import BadInput, TurnoutError
 from fabfile.model.release import ReleaseLink
 
@@ -72,6 +79,126 @@ def test_the_same_source_makes_the_same_archive_whatever_its_umask_and_age(tmp_p
     assert archives[0] == archives[1]
     (two / "package.json").write_text('{"name": "shop", "version": "1.2.3" }')
     assert make(two, tmp_path / "b") != first
+
+
+BUILD = (
+    "import sys; from pathlib import Path; from fabfile.artifact.build import build; "
+    "command = ['sh', '-c', 'umask > made; date +%Z >> made; date -d @$SOURCE_DATE_EPOCH +%F >> made; touch b a; "
+    "tar -c --sort=name --mtime=@$SOURCE_DATE_EPOCH a b > inner.tar; printf %s $LC_ALL >> made']; "
+    "made = build(Path(sys.argv[1]), Path(sys.argv[2]), [command], [], lambda line: None); "
+    "print(made.id, made.digest, made.commit)"
+)
+
+
+def built_by_a_stranger(source: Path, out: Path, umask: int, **variables: str) -> tuple[str, ...]:
+    """Id, digest and commit of what another process builds, with a umask, a language and a time zone of its own."""
+    done = subprocess.run(
+        [sys.executable, "-c", BUILD, str(source), str(out)],
+        env={**os.environ, **variables},
+        umask=umask,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return tuple(done.stdout.split())
+
+
+def test_the_same_commit_is_the_same_digest_whoever_builds_it_where_and_when(tmp_path: Path) -> None:
+    """Two clones, made at different times, built by processes that differ in all that a machine may differ in."""
+    source = application(tmp_path / "app")
+    git(source, "init", "-q")
+    git(source, "add", ".")
+    git(source, "commit", "-qm", "Start", "--date=2026-01-01T12:00:00Z")
+    for name in ("one", "a/longer/way/to/two"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        git(tmp_path, "clone", "-q", str(source), str(tmp_path / name))
+    os.utime(tmp_path / "one" / "package.json", (1, 1))
+    first = built_by_a_stranger(tmp_path / "one", tmp_path / "x", 0o022, TZ="UTC", LC_ALL="C")
+    strange = {"TZ": "Asia/Kathmandu", "LC_ALL": "POSIX", "PYTHONHASHSEED": "7", "SOURCE_DATE_EPOCH": "5"}
+    second = built_by_a_stranger(tmp_path / "a/longer/way/to/two", tmp_path / "y", 0o077, **strange)
+    assert first == second
+    archives = [(tmp_path / folder / f"{first[0]}.tar.zst").read_bytes() for folder in "xy"]
+    assert archives[0] == archives[1]
+    manifests = [read_manifest(tmp_path / folder / f"{first[0]}.tar.zst") for folder in "xy"]
+    assert manifests[0].files == manifests[1].files
+
+
+PATHS = st.sampled_from(["a", "b/a", "b/a.txt", "b-a", "B", "z/é", "z/" + "long" * 40, "ä"])
+
+
+@given(st.dictionaries(PATHS, st.tuples(st.binary(max_size=50), st.booleans()), min_size=1), st.randoms())
+def test_a_tree_is_packed_to_the_same_bytes_in_whatever_order_it_was_written(
+    files: dict[str, tuple[bytes, bool]], random: Random
+) -> None:
+    packed = []
+    for _ in range(2):
+        order = list(files)
+        random.shuffle(order)
+        with tempfile.TemporaryDirectory() as folder:
+            for path in order:
+                content, runs = files[path]
+                file = Path(folder, path)
+                file.parent.mkdir(exist_ok=True)
+                file.write_bytes(content)
+                file.chmod(0o700 if runs else random.choice([0o600, 0o644, 0o666]))
+                os.utime(file, (random.randrange(1 << 30),) * 2)
+            buffer = io.BytesIO()
+            packed.append((pack(Path(folder), buffer), buffer.getvalue()))
+    assert packed[0] == packed[1]
+    assert {file.path: file.mode == 0o755 for file in packed[0][0][0]} == {
+        path: runs for path, (_, runs) in files.items()
+    }
+
+
+def test_the_archive_itself_says_nothing_of_time_owner_or_machine(tmp_path: Path) -> None:
+    identity = make(application(tmp_path / "app"), tmp_path / "dist")
+    plain = subprocess.run(
+        ["zstd", "-q", "-dc", tmp_path / "dist" / f"{identity}.tar.zst"], check=True, capture_output=True
+    ).stdout
+    with tarfile.open(fileobj=io.BytesIO(plain)) as tar:
+        members = tar.getmembers()
+    assert [member.name for member in members] == sorted(member.name for member in members)
+    said = {(member.mtime, member.uid, member.gid, member.uname, member.gname) for member in members}
+    assert said == {(0, 0, 0, "", "")}
+
+
+def test_commands_are_told_when_the_source_was_committed() -> None:
+    told = surroundings(1_700_000_000, {"TZ": "Asia/Kathmandu", "HOME": "/home/ann"})
+    assert told == {"HOME": "/home/ann", "SOURCE_DATE_EPOCH": "1700000000", "TZ": "UTC", "LC_ALL": "C.UTF-8"}
+
+
+def check(line: str, timeout: float = 60.0) -> Check:
+    return Check.model_construct(command=("sh", "-c", line), timeout=timeout)
+
+
+def test_checks_see_the_source_that_is_built_and_leave_nothing_in_the_release(tmp_path: Path) -> None:
+    heard: list[str] = []
+    source = application(tmp_path / "app")
+    checks = [check("test -x bin/run && test -L start && echo x > coverage && echo y > package.json")]
+    checks += [check("test -f coverage")]
+    excluded = ("node_modules",)
+    made = build(source, tmp_path / "dist", [["sh", "-c", "test ! -e coverage"]], excluded, heard.append, checks)
+    assert [file.path for file in made.files] == ["bin/run", "package.json"]
+    assert made.id == make(source, tmp_path / "again")
+    words = [line.split()[0] for line in heard]
+    assert words == ["copy", "check", "check", "run", "pack"]
+
+
+def test_the_first_check_that_fails_stops_the_build_with_its_last_lines(tmp_path: Path) -> None:
+    checks = [check("true"), check("seq 100; exit 4"), check("touch ../../../never")]
+    with pytest.raises(TurnoutError, match="check `sh -c 'seq 100; exit 4'` ended with status 4, so nothing") as caught:
+        build(application(tmp_path / "app"), tmp_path / "dist", [], (), lambda line: None, checks)
+    assert caught.value.code == 1
+    assert caught.value.details == tuple(str(number) for number in range(61, 101))
+    assert "build.checks.1" in caught.value.hint
+    assert not (tmp_path / "dist").exists()
+
+
+def test_a_check_that_hangs_is_killed_in_its_time(tmp_path: Path) -> None:
+    begun = time.monotonic()
+    with pytest.raises(TurnoutError, match=r"did not end within 0\.5 s and was killed, so nothing was built"):
+        build(application(tmp_path / "app"), tmp_path / "dist", [], (), lambda line: None, [check("sleep 300", 0.5)])
+    assert time.monotonic() - begun < 60
 
 
 def test_a_work_tree_gives_what_git_tracks_and_says_what_it_leaves_out(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fabfile.commands import lease
-from fabfile.commands.hook import hook
+from fabfile.commands.hook import hook, smoke_test
 from fabfile.errors import RemoteError
 from fabfile.model.paths import Paths
 from fabfile.remote.local import LocalHost
@@ -68,6 +68,14 @@ def test_a_program_that_is_not_there_is_named(paths: Paths) -> None:
     error = refused(paths, "no-such-program")
     assert "hook pre-switch ended with status 127: no-such-program" in error.fact
     assert "No such file" in error.details[0]
+
+
+def test_a_smoke_test_ends_with_the_status_that_is_wanted(paths: Paths) -> None:
+    Path(paths.root).mkdir()
+    said = HOST.run(smoke_test(paths, "look", ["sh", "-c", "echo $X; exit 3"], {"X": "y"}, 20, status=3))
+    assert said.stdout == "y\n"
+    with pytest.raises(RemoteError, match="h1: smoke test look ended with status 0: true"):
+        HOST.run(smoke_test(paths, "look", ["true"], {}, 20, status=3))
 
 
 def test_it_ends_at_its_own_time_limit_and_says_what_it_said(paths: Paths) -> None:

@@ -82,3 +82,12 @@ def test_a_slot_that_nobody_uses_is_drained_at_once(port: int) -> None:
     drained = LocalHost().run(probe.drain(port, 10.0))
     assert drained.seconds < 5.0
     assert drained.stdout.strip() == "0"
+
+
+def test_a_port_that_takes_connections_is_told_from_one_that_does_not(port: int) -> None:
+    host = LocalHost("h1")
+    host.run(probe.listens("127.0.0.1", port, 5))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        free = listener.getsockname()[1]
+    with pytest.raises(RemoteError, match=f"h1: nothing takes connections at 127.0.0.1:{free}"):
+        host.run(probe.listens("127.0.0.1", free, 5))

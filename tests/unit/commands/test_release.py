@@ -84,6 +84,23 @@ def test_a_release_is_unpacked_verified_and_linked_to_what_is_shared(paths: Path
     assert (new / "server.js").stat().st_mode & 0o777 == 0o644
 
 
+@pytest.mark.parametrize("before", ["its own", "another's", "torn", "none"])
+def test_a_kept_archive_keeps_the_manifest_that_describes_it(paths: Paths, before: str) -> None:
+    """One of the same content that other tools packed has another digest, and is not sent again."""
+    files = {"server.js": b"new"}
+    packed, kept = archive(files), Path(paths.releases, "1.0.json")
+    Path(paths.releases).mkdir()
+    Path(paths.releases, "1.0.tar.zst").write_bytes(packed)
+    own = f' "digest": "{hashlib.sha256(packed).hexdigest()}",'
+    texts = {"its own": own, "another's": f' "digest": "{"f" * 64}",', "torn": ""}
+    if before in texts:
+        kept.write_text(texts[before])
+    for _ in range(2):
+        HOST.run(release.unpack(paths, "green", "1.0", ReleaseSettings(), control(files)))
+        assert kept.read_text() == (own if before == "its own" else "{}")
+    assert not Path(paths.root, "slots", ".green.new", ".turnout", "manifest").exists()
+
+
 @pytest.mark.parametrize("damage", ["content", "missing", "cut"])
 def test_a_tree_that_differs_from_its_manifest_is_refused(paths: Paths, damage: str) -> None:
     files = {"server.js": b"new" * 1000, "lib.js": b"lib"}

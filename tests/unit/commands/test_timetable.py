@@ -9,13 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fabfile.commands.timetable import (
     DAY,
     Job,
     Place,
+    announcing,
     calendar,
     command_line,
     crontab_block,
@@ -142,7 +143,6 @@ def test_a_block_whose_frame_is_broken_is_not_guessed_at(lost: int) -> None:
 VALUE = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)
 
 
-@settings(max_examples=50)
 @given(st.dictionaries(st.from_regex(r"T_[A-Z0-9_]{1,10}", fullmatch=True), VALUE, min_size=1, max_size=4))
 def test_sh_reads_every_value_of_the_environment_file_as_it_was(values: dict[str, str]) -> None:
     named = " ".join('"$' + name + '"' for name in sorted(values))
@@ -195,3 +195,10 @@ def test_a_job_has_times_of_the_day_only() -> None:
     for job in (*jobs(900, 899), *jobs(86400, 1439)):
         assert isinstance(job, Job)
         assert all(0 <= minute < DAY for minute in job.times)
+
+
+def test_news_of_maintenance_are_looked_for_every_quarter_of_an_hour() -> None:
+    times = announcing(22).times
+    assert crontab_times(times) == "7,22,37,52 * * * *"
+    assert calendar(times).endswith(":07,22,37,52:00 UTC")
+    assert crontab_times(announcing().times) == "0,15,30,45 * * * *"

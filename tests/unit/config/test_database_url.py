@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from pydantic import SecretStr
 
+from fabfile.config.database import DatabaseSettings
 from fabfile.config.database_url import with_database
-from fabfile.config.schema import DatabaseSettings
 from fabfile.errors import BadInput
 
 SETTINGS = DatabaseSettings(via="db1", name="app", user="turnout", password="env:X", url_variable="DATABASE_URL")

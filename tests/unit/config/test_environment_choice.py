@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fabfile.config.load import choose, environments, load
+from fabfile.config.load import choose, environments, load, origin_of
 from fabfile.errors import BadInput
 
 
@@ -79,3 +79,9 @@ def test_an_environment_unlike_any_other_is_offered_as_a_copy_of_the_example(pro
     with pytest.raises(BadInput) as caught:
         choose("qa", project, {})
     assert caught.value.hint == "cp hosts/example.yml hosts/qa.yml"
+
+
+def test_the_line_of_a_key_or_of_what_it_belongs_to_is_known(project: Path) -> None:
+    (project / "hosts" / "demo.yml").write_text("app: a\nhosts:\n  h1:\n    address: 10.0.0.1\n  h2: {}\n")
+    assert str(origin_of("demo", project, ("hosts", "h1", "address"))) == "hosts/demo.yml:4"
+    assert str(origin_of("demo", project, ("hosts", "h2", "address"))) == "hosts/demo.yml:5"

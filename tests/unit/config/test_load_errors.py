@@ -133,7 +133,17 @@ def test_hosts_can_share_settings_through_an_anchor(tmp_path: Path) -> None:
         ("env:\n  DEBUG: no\n", "5: env.DEBUG: expected text, but this reads as true or false; quote it"),
         ("env:\n  a-b: c\n", "5: env.a-b: expected a variable name: letters, digits and '_', no digit first"),
         ("secrets:\n  A: 1234\n", "5: secrets.A: expected text, but this reads as a number; quote it"),
-        ("secrets:\n  A: hunter2\n", "5: secrets.A: expected env:NAME or file:PATH, never the value itself"),
+        (
+            "secrets:\n  A: hunter2\n",
+            "5: secrets.A: expected env:NAME, file:PATH, dotenv:PATH#NAME, age:NAME, aws:SECRET#KEY or ssm:PARAMETER, "
+            "never the value itself",
+        ),
+        ("secrets: {A: 'age:A'}\n", "4: secrets.A: needs a vault section to know which file it is in"),
+        ("custody: {lasting: [A]}\n", "4: custody.lasting: A is not one of secrets"),
+        (
+            "secrets: {A: 'env:A'}\ncustody: {changed: {A: 2026-02-30}}\n",
+            "5: custody.changed.A: expected a day that the calendar has, such as 2026-11-21",
+        ),
         (
             "site:\n  listen: 3001\n",
             "5: site.listen: 3001 is the port of process.ports.blue too; all ports must differ",
@@ -205,6 +215,20 @@ def test_all_mistakes_are_told_at_once_in_the_order_of_the_file(tmp_path: Path) 
 def test_contradictions_are_told_at_once(tmp_path: Path) -> None:
     text = SMALLEST + "env: {A: b}\nsecrets: {A: 'env:A'}\nbackup: {bucket: abc, before_deploy: true}\n"
     assert [line.split(":")[0] for line in errors(tmp_path, text)] == ["4", "6"]
+
+
+def test_point_in_time_recovery_needs_its_repository_https_and_the_servers_own_host(tmp_path: Path) -> None:
+    text = (
+        SMALLEST + "database: {via: h, host: db.example.com, name: a, user: a, password: env:A, engine: pgbackrest}\n"
+    )
+    found = "\n".join(errors(tmp_path, text + "backup: {bucket: backups, endpoint: http://s3.example.com}\n"))
+    for part in ("database.repository", "https://", "127.0.0.1"):
+        assert part in found
+    copied = "\n".join(errors(tmp_path, text + "backup: {bucket: backups, copy: {bucket: others}}\n"))
+    assert "let the bucket replicate itself" in copied
+    missing = "\n".join(errors(tmp_path, text.replace("host: db.example.com, ", "archive_timeout: 2h, ")))
+    assert "needs a backup section" in missing
+    assert "1m to 1h" in missing
 
 
 def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:

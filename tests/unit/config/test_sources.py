@@ -6,9 +6,12 @@ import os
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
+from fabfile.config.database import RepositorySettings
+from fabfile.config.reader import Reader
 from fabfile.config.schema import Environment
-from fabfile.config.sources import resolve, resolve_all
+from fabfile.config.sources import resolve_all, resolve_repository
 from fabfile.errors import BadInput
 
 
@@ -21,6 +24,10 @@ def private(project: Path, content: bytes, mode: int = 0o600) -> Path:
 
 def environment(**sections: object) -> Environment:
     return Environment.model_validate({"app": "a", "hosts": {"h": {}}, **sections})
+
+
+def resolve(source: str, key: str, project: Path, environ: dict[str, str]) -> SecretStr:
+    return Reader(project, environ).read(source, key).value
 
 
 def test_an_environment_variable_is_read(tmp_path: Path) -> None:
@@ -106,16 +113,16 @@ def test_everything_an_environment_points_to_is_read(tmp_path: Path) -> None:
         database={"via": "h", "name": "x", "user": "y", "password": "env:PASSWORD"},
         backup={"bucket": "abc", "endpoint": "env:S3", "copy": {"bucket": "abd", "endpoint": "https://s3.example"}},
     )
-    sources = resolve_all(settings, tmp_path, {"ONE": "one", "PASSWORD": "a\nb", "S3": "http://127.0.0.1:9000"})
+    sources = resolve_all(settings, tmp_path, {"ONE": "hunter1", "PASSWORD": "a\nb", "S3": "http://127.0.0.1:9000"})
     assert sources.copy_endpoint == "https://s3.example"
     assert {name: secret.get_secret_value() for name, secret in sources.application.items()} == {
-        "ONE": "one",
+        "ONE": "hunter1",
         "TWO": "two",
     }
     assert sources.database_password is not None
     assert sources.database_password.get_secret_value() == "a\nb"
     assert sources.backup_endpoint == "http://127.0.0.1:9000"
-    assert "one" not in repr(sources)
+    assert "hunter1" not in repr(sources)
 
 
 def test_without_sources_nothing_is_read(tmp_path: Path) -> None:
@@ -152,3 +159,18 @@ def test_an_endpoint_that_is_no_url_is_refused_without_repeating_it(tmp_path: Pa
     ) as caught:
         resolve_all(settings, tmp_path, {"S3": "hunter2"})
     assert "hunter2" not in str(caught.value)
+
+
+def test_the_repositorys_secrets_are_read_and_not_shown(tmp_path: Path) -> None:
+    settings = RepositorySettings(access_key="env:A", secret_key="env:B", passphrase="env:C")
+    found = resolve_repository(settings, Reader(tmp_path, {"A": "key-1", "B": "key-2", "C": "a long passphrase"}))
+    assert found.passphrase.get_secret_value() == "a long passphrase"
+    assert "passphrase" not in str(found).replace("passphrase=", "")
+
+
+@pytest.mark.parametrize("value", [" hush", "hush ", "hush\nhush", "hush\t"])
+def test_a_secret_that_pgbackrest_would_read_otherwise_is_refused(tmp_path: Path, value: str) -> None:
+    settings = RepositorySettings(access_key="env:A", secret_key="env:A", passphrase="env:C")
+    with pytest.raises(BadInput, match=r"database\.repository\.passphrase") as refused:
+        resolve_repository(settings, Reader(tmp_path, {"A": "key", "C": value}))
+    assert "hush" not in str(refused.value)

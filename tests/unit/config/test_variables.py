@@ -8,7 +8,7 @@ import pytest
 
 from fabfile.config.schema import Environment
 from fabfile.config.sources import resolve_channels, resolve_ping
-from fabfile.config.variables import variables
+from fabfile.config.variables import secret_values, variables
 from fabfile.errors import BadInput
 
 
@@ -26,6 +26,35 @@ def test_every_place_that_says_where_its_value_comes_from_is_found() -> None:
         )
     )
     assert found == ("FIVE", "FOUR", "ONE", "SIX", "THREE", "TWO")
+
+
+def test_what_only_the_set_up_of_pgbackrest_needs_is_left_out() -> None:
+    repository = {"passphrase": "env:PASSPHRASE", "access_key": "env:KEY"}
+    database = {"via": "h", "name": "x", "user": "y", "password": "env:THREE", "repository": repository}
+    assert variables(environment(database=database)) == ("THREE",)
+
+
+def test_with_a_vault_its_key_is_among_them() -> None:
+    key = "age10gwjpek2juqsy3avfguvev8dd8y72fernqxnxjuwn2wgtw4rd9msymtedj"
+    vault = {"file": "x.age", "recipients": [key], "identity": "env:MINE"}
+    secrets = {"A": "age:A", "B": "ssm:env:B", "C": "dotenv:x#C"}
+    assert variables(environment(vault=vault, secrets=secrets)) == ("MINE", "TURNOUT_IDENTITY")
+
+
+def test_what_smoke_tests_log_in_with_is_left_out() -> None:
+    smoke = {"secrets": {"password": "env:PASSWORD"}, "http": {"a": {"path": "/", "body": "{password}"}}}
+    assert variables(environment(secrets={"A": "env:ONE"}, smoke=smoke)) == ("ONE",)
+
+
+def test_nobody_sees_the_value_of_a_variable_but_for_the_address_of_a_store() -> None:
+    smoke = {"secrets": {"password": "env:PASSWORD"}, "http": {"a": {"path": "/", "body": "{password}"}}}
+    copy = {"bucket": "other", "endpoint": "env:SECOND"}
+    backup = {"bucket": "abc", "endpoint": "env:FIRST", "copy": copy, "schedule": {"ping": "env:PING"}}
+    settings = environment(secrets={"A": "env:ONE"}, notify=["env:TEAM", "env:UNSET"], smoke=smoke, backup=backup)
+    names = ("FIRST", "SECOND", "PING", "ONE", "TEAM", "PASSWORD", "AWS_SECRET_ACCESS_KEY", "HOME")
+    found = secret_values(settings, {name: f"the value of {name}" for name in names})
+    hidden = ("AWS_SECRET_ACCESS_KEY", "ONE", "PASSWORD", "PING", "TEAM")
+    assert found == tuple(f"the value of {name}" for name in hidden)
 
 
 def test_text_that_only_looks_so_is_none() -> None:

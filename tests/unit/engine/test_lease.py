@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from fabfile.engine.lease import BY_HAND, take
+from fabfile.engine.lease import take
 from fabfile.errors import Locked
+from fabfile.model.observed import BY_HAND
 from fabfile.model.paths import Paths
 from fabfile.remote.fleet import Fleet
 from fabfile.remote.local import LocalHost

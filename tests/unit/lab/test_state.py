@@ -28,6 +28,8 @@ def test_the_environment_points_at_the_lab() -> None:
         "AWS_ACCESS_KEY_ID": "lab",
         "AWS_SECRET_ACCESS_KEY": "s3",
         "S3_ENDPOINT": "http://10.99.3.6:9000",
+        "S3_TLS_ENDPOINT": "https://10.99.3.6:9443",
+        "S3_CA_FILE": "/var/tmp/turnout-lab/demo/s3.crt",
     }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fabfile.config.schema import BackupSettings
+from fabfile.config.backup import BackupSettings
 from fabfile.planning.bucket import NEVER_PUBLIC, BucketState, Finding, Unknown, Wanted, findings, our_rule, wanted
 from fabfile.planning.bucket import writer_policy as policy
 
@@ -163,9 +163,13 @@ def settings(**words: object) -> BackupSettings:
     return BackupSettings.model_validate({"bucket": "example", **words})
 
 
+def aim(**words: object) -> Wanted:
+    return wanted(settings(**words), settings(**words).safeguards)
+
+
 def test_storage_classes_are_for_aws_alone() -> None:
-    assert (wanted(settings()).infrequent_after, wanted(settings()).glacier_after) == (30, 90)
-    other = wanted(settings(endpoint="https://s3.example.com", safeguards={"lock": "7d"}))
+    assert (aim().infrequent_after, aim().glacier_after) == (30, 90)
+    other = aim(endpoint="https://s3.example.com", safeguards={"lock": "7d"})
     assert (other.infrequent_after, other.glacier_after, other.lock, other.region) == (None, None, 7, None)
     assert "Transitions" not in our_rule(other)
     assert the("tiers", FINE, other).state == "unsupported"
@@ -179,3 +183,10 @@ def test_a_writer_may_add_and_read_below_the_prefix_and_delete_nothing() -> None
     resources = [statement["Resource"] for statement in statements]
     assert resources == ["arn:aws:s3:::example", "arn:aws:s3:::example/shop/backups/*"]
     assert policy(settings(region="cn-north-1"))["Statement"][0]["Resource"] == "arn:aws-cn:s3:::example"
+
+
+def test_a_second_bucket_gets_the_safeguards_of_the_first_in_its_own_region() -> None:
+    both = settings(safeguards={"lock": "7d"}, copy={"bucket": "copies", "prefix": "second", "region": "eu-west-1"})
+    assert both.copy_to
+    second = wanted(both.copy_to, both.safeguards)
+    assert (second.prefix, second.region, second.lock) == ("second", "eu-west-1", 7)

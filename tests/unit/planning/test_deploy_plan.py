@@ -19,7 +19,6 @@ from fabfile.model.restore import Restore
 from fabfile.model.share import Share
 from fabfile.planning.comparison import differences
 from fabfile.planning.deploy_plan import diff, plan_deploy, plan_rollback, plan_stay
-from fabfile.planning.preflight import host_problems, refuse_if_unfit
 from fabfile.rendering import render_site
 
 TEMPLATES = Path(__file__).parents[3] / "templates"
@@ -158,33 +157,7 @@ def test_rollback_never_goes_to_an_unfinished_release() -> None:
         plan_rollback([replace(seen, slots={**seen.slots, "green": unproven})], ENVIRONMENT, TEMPLATES)
 
 
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ({"tools": {t: t for t in TOOLS if t not in ("zstd", "pm2")}}, "apt-get install zstd; npm install -g pm2"),
-        ({"writable": False}, "install -d -o deploy /var/app"),
-        ({"nginx_writable": False}, "install -d -o deploy /etc/nginx/turnout"),
-        ({"free_bytes": 1 << 20}, "no space: 1 MiB free"),
-        ({"free_inodes": 10}, "no inodes"),
-        ({"maintenance": True}, "maintenance is on"),
-        ({"ports": {3001: "python3 (pid 7)"}}, "port 3001 of slot blue is taken by python3 (pid 7)"),
-    ],
-)
-def test_an_unfit_host_is_named_with_its_remedy(change: dict[str, object], said: str) -> None:
-    problems = host_problems(replace(bare("h1"), **change), ENVIRONMENT, 1000, 10)  # type: ignore[arg-type]
-    assert len(problems) == 1
-    assert said in problems[0]
-
-
-def test_problems_of_all_hosts_come_at_once() -> None:
-    with pytest.raises(Refused) as error:
-        refuse_if_unfit([replace(bare("h1"), writable=False), replace(bare("h2"), maintenance=True)], ENVIRONMENT, 0, 0)
-    assert [line.split(":")[0] for line in error.value.details] == ["h1", "h2"]
-    assert error.value.code == 5
-
-
-def test_a_fit_host_has_no_problem() -> None:
-    assert host_problems(bare("h1"), ENVIRONMENT, 1 << 20, 10) == []
+def test_a_host_that_is_as_it_was_differs_in_nothing() -> None:
     assert differences(serving("h1"), serving("h1")) == []
 
 

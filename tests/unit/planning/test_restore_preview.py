@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fabfile.errors import BadInput, Refused
 from fabfile.model.observed import HistoryEntry
-from fabfile.model.recovery_point import DatabaseFacts, RecoveryPoint, StoredPart
+from fabfile.model.recovery_point import DatabaseFacts, PhysicalBackup, RecoveryPoint, StoredPart
 from fabfile.model.restore import Restore
 from fabfile.planning.restore_preview import (
     TABLES,
@@ -37,6 +37,7 @@ def point(*parts: str) -> RecoveryPoint:
 
 
 WHOLE = ("database", "files:h1", "release")
+SERVER = PhysicalBackup("shop", "l", "m", 1, "0/1", "0/2", "2026-01-01T00:00:00Z", "2026-01-01T00:00:09Z")
 
 
 def test_a_backup_brings_back_all_that_it_holds() -> None:
@@ -49,6 +50,16 @@ def test_either_half_comes_alone_and_the_release_stays() -> None:
     assert choose(point(*WHOLE), False, True, True).restore == Restore(True, False, 7)
     assert not choose(point(*WHOLE), True, False, True).release
     assert not choose(point(*WHOLE), False, True, True).release
+
+
+def test_a_whole_server_comes_back_in_the_place_of_a_database() -> None:
+    whole = replace(point("files:h1", "release"), database=None, pgbackrest=SERVER)
+    choice = choose(whole, False, False, True)
+    assert (choice.restore, choice.release) == (Restore(False, True, 7, server=True), True)
+    assert choose(whole, False, True, True).restore == Restore(False, False, 7, server=True)
+    assert choose(whole, True, False, True).restore == Restore(False, True, 7)
+    with pytest.raises(BadInput, match="holds a database, and the environment has none"):
+        choose(whole, False, False, False)
 
 
 def test_a_backup_of_the_database_implies_that_half_and_says_what_stays() -> None:

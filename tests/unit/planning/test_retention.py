@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fabfile.config.schema import RetentionSettings
+from fabfile.config.backup import RetentionSettings
 from fabfile.model.holdings import Archive, Holdings, Unlisted
 from fabfile.model.recovery_point import Kind, RecoveryPoint, StoredPart, utc
 from fabfile.planning.retention import judge, plan_prune, taken
@@ -253,6 +253,34 @@ def test_an_archive_goes_with_the_last_backup_that_has_it() -> None:
     assert gone(holdings(*recent, replace(old, keep_forever=True), archives=("1.0", "2.0"))) == []
 
 
+def pushed(release: str, age: timedelta) -> Archive:
+    return Archive(release, (f"r/releases/{release}.tar.zst",), 5, NOW - age)
+
+
+def test_what_a_build_stored_waits_a_month_for_its_deploy_and_the_newest_of_it_for_ever() -> None:
+    there = (pushed("1.0", 31 * DAY), pushed("1.1", 29 * DAY), pushed("1.2", HOUR), Archive("0.9", ("k",), 5))
+    assert gone(Holdings((), {}, (), there)) == ["1.0", "0.9"]
+    assert gone(Holdings((), {}, (), there[:1])) == []
+    assert gone(Holdings((), {}, (), (pushed("1.0", 40 * DAY), pushed("1.1", 50 * DAY)))) == ["1.1"]
+
+
+@given(st.lists(st.tuples(st.integers(0, 90), st.booleans()), max_size=8))
+def test_no_release_goes_that_a_backup_has_or_that_was_stored_within_a_month(traits: list[tuple[int, bool]]) -> None:
+    names = [f"{number}.0" for number in range(len(traits))]
+    there = tuple(pushed(name, days * DAY) for name, (days, _) in zip(names, traits, strict=True))
+    used = [
+        point(number, HOUR, keep=True, release=name)
+        for number, (name, (_, used)) in enumerate(zip(names, traits, strict=True), 1)
+        if used
+    ]
+    found = set(gone(Holdings(tuple(used), {}, (), there)))
+    assert found == {
+        name
+        for name, (days, used) in zip(names, traits, strict=True)
+        if not used and days >= 30 and days != min(age for age, _ in traits)
+    }
+
+
 def test_a_damaged_backup_keeps_its_archive_and_an_unreadable_one_all_of_them() -> None:
     damaged = point(1, 60 * DAY, release="1.0")
     assert gone(holdings(damaged={1: damaged}, archives=("0.9", "1.0"))) == ["0.9"]
@@ -271,3 +299,13 @@ def test_leftovers_go_a_day_after_the_last_of_them_was_stored() -> None:
     future = Unlisted(6, ("k/000006/database",), 10, NOW + DAY)
     claim = Unlisted(7, (), 0, NOW - 9 * DAY)
     assert plan_prune(holdings(unlisted=(old, young, future, claim)), RULES, NOW).unlisted == (old,)
+
+
+def test_what_pgbackrest_has_let_go_is_deleted_and_stands_for_nothing() -> None:
+    whole, over = point(2, 2 * DAY), point(1, 3 * DAY)
+    held = Holdings((whole,), {}, (), (Archive("1.0", ("k",), 5),), (over, point(3, -DAY)))
+    found = plan_prune(held, RULES, NOW)
+    assert found.doomed == (over,)
+    assert "pgBackRest has let its server go" in found.judgements[-1].why
+    assert plan_prune(held, RULES, NOW, needed={1}).doomed == ()
+    assert all(judged.keep for judged in judge([whole], RULES, NOW, (), ()))

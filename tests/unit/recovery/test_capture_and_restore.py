@@ -11,12 +11,13 @@ import pytest
 
 from fabfile.commands import shared_files
 from fabfile.config.schema import Environment
-from fabfile.database.port import Dump
+from fabfile.database.port import Database, Dump
 from fabfile.errors import BadInput, DatabaseError, RemoteError, StorageError, TurnoutError
 from fabfile.model.database_server import ServerFacts
 from fabfile.model.paths import Paths
-from fabfile.model.recovery_point import DatabaseFacts, StoredPart
+from fabfile.model.recovery_point import DatabaseFacts, PhysicalBackup, StoredPart
 from fabfile.model.script import Script
+from fabfile.planning.smoke import Rows
 from fabfile.recovery.capture import capture
 from fabfile.recovery.catalogue import Catalogue
 from fabfile.recovery.integrity import Checked
@@ -54,6 +55,9 @@ class MemoryDatabase:
     def names_like(self, prefix: str) -> tuple[str, ...]:
         return tuple(sorted(name for name in self.loaded if name.startswith(prefix)))
 
+    def create(self, name: str, owner: str, encoding: str) -> None:
+        self.loaded.setdefault(name, b"")
+
     def create_beside(self, new: str, like: str) -> None:
         self.loaded[new] = b""
 
@@ -67,7 +71,7 @@ class MemoryDatabase:
     def held(self, name: str) -> Iterator[bool]:
         yield name not in self.busy
 
-    def objection(self, name: str, query: str, seconds: float) -> str:
+    def objection(self, name: str, query: str, seconds: float, rows: Rows | None = None) -> str:
         return self.objections.get(query, "")
 
     def carry_over(self, old: str, new: str) -> None: ...
@@ -150,6 +154,69 @@ def test_a_backup_carries_the_marks_that_it_was_given(scope: Scope) -> None:
     assert scope.catalogue.points() == (marked, plain)
     assert (plain.label, plain.keep_forever) == (None, False)
     assert (marked.label, marked.keep_forever) == ("before the sale", True)
+
+
+@dataclass
+class MemoryServer:
+    """A `Physical` whose backups are one object each in the store; a copy of it is the database of the test."""
+
+    scope: Scope
+    copy: Database = field(default_factory=MemoryDatabase)
+    error: TurnoutError | None = None
+
+    def backup(self, number: int) -> PhysicalBackup:
+        label = f"20250131-03000{number}F"
+        manifest = f"turnout/_pgbackrest/{label}/backup.manifest"
+        self.scope.catalogue.store.put(manifest, b"label")
+        times = ("2025-01-31T03:00:00Z", "2025-01-31T03:00:09Z")
+        return PhysicalBackup("shop", label, manifest, 5000, "0/28", "0/100", *times)
+
+    @contextmanager
+    def copied(self, backup: PhysicalBackup, run: str) -> Iterator[Database]:
+        if self.error:
+            raise self.error
+        yield self.copy
+
+
+def with_server(scope: Scope) -> Scope:
+    return replace(scope, physical=MemoryServer(scope))
+
+
+def test_a_server_that_is_backed_up_as_a_whole_is_not_dumped(scope: Scope) -> None:
+    point = capture(with_server(scope), "full", "manual", RUN)
+    assert [part.name for part in point.objects] == ["files:h1", "files:h2"]
+    assert point.database is None
+    assert point.pgbackrest and point.pgbackrest.label == "20250131-030001F"
+    assert point.size == sum(part.size for part in point.objects) + 5000
+    assert scope.catalogue.points() == (point,)
+
+
+def test_files_alone_take_no_backup_of_the_server(scope: Scope) -> None:
+    assert capture(with_server(scope), "files", "manual", RUN).pgbackrest is None
+
+
+def test_what_pgbackrest_deletes_by_itself_cannot_be_kept_forever(scope: Scope) -> None:
+    with pytest.raises(BadInput, match="none of them can be kept forever") as refused:
+        capture(with_server(scope), "full", "manual", RUN, keep_forever=True)
+    assert "database.repository.keep_full" in refused.value.hint
+    assert stored(scope) == set()
+    point = capture(with_server(scope), "full", "manual", RUN)
+    with pytest.raises(BadInput, match="backup 1: pgBackRest lets its backups go"):
+        scope.catalogue.record_kept(point, True)
+    assert not scope.catalogue.record_kept(point, False).keep_forever
+
+
+def test_what_pgbackrest_has_let_go_is_over_and_what_is_lost_otherwise_is_damaged(scope: Scope) -> None:
+    first, second = (capture(with_server(scope), "full", "manual", RUN) for _ in range(2))
+    assert first.pgbackrest and second.pgbackrest
+    scope.catalogue.store.delete(first.pgbackrest.manifest)
+    assert scope.catalogue.holdings().expired == (first,)
+    assert (scope.catalogue.listing().points, scope.catalogue.listing().damaged) == ((second,), ())
+    with pytest.raises(BadInput, match="backup 1 is over: pgBackRest has let its server go"):
+        scope.catalogue.find("1")
+    scope.catalogue.store.delete(second.pgbackrest.manifest)
+    assert scope.catalogue.holdings().expired == ()
+    assert scope.catalogue.listing().damaged == (2, 1)
 
 
 def test_kinds_save_what_they_say(scope: Scope) -> None:

@@ -17,7 +17,7 @@ from fabfile.recovery.restore import load_database
 from fabfile.recovery.scope import Scope
 from fabfile.storage.directory import DirectoryStore
 from fabfile.storage.port import Stored
-from tests.unit.recovery.test_capture_and_restore import RUN, MemoryDatabase, damage, scope
+from tests.unit.recovery.test_capture_and_restore import RUN, MemoryDatabase, damage, scope, with_server
 
 __all__ = ["scope"]
 
@@ -72,6 +72,14 @@ def test_a_copy_that_fails_at_any_write_says_so_and_is_completed_by_the_next_one
     assert scope.catalogue.points() == (point,)
     assert complete(scope.catalogue, second(tmp_path)) == (1,)
     assert [found.number for found in second(tmp_path).points()] == [1]
+
+
+def test_what_pgbackrest_keeps_is_not_listed_where_it_is_not(scope: Scope, tmp_path: Path) -> None:
+    capture(with_server(scope), "full", "manual", RUN)
+    capture(scope, "full", "manual", RUN)
+    assert complete(scope.catalogue, second(tmp_path)) == (2,)
+    assert complete(scope.catalogue, second(tmp_path)) == ()
+    assert second(tmp_path).listing().damaged == ()
 
 
 def test_a_damaged_part_is_not_brought(scope: Scope, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fabfile.config.schema import RetentionSettings
+from fabfile.config.backup import RetentionSettings
 from fabfile.errors import BadInput, StorageError
 from fabfile.model.holdings import Holdings
 from fabfile.model.recovery_point import RecoveryPoint, StoredPart, Verification, utc

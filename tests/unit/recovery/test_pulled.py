@@ -13,12 +13,12 @@ import pytest
 import zstandard
 
 from fabfile.errors import BadInput, Refused, StorageError, TurnoutError, Unverified
-from fabfile.model.recovery_point import RecoveryPoint
+from fabfile.model.recovery_point import Kind, RecoveryPoint
 from fabfile.recovery.capture import capture
 from fabfile.recovery.pulled import pull
 from fabfile.recovery.scope import Scope
 from fabfile.remote.local import LocalHost
-from tests.unit.recovery.test_capture_and_restore import MemoryDatabase
+from tests.unit.recovery.test_capture_and_restore import MemoryDatabase, with_server
 from tests.unit.recovery.test_verify import RUN, release_in, scope
 
 __all__ = ["scope"]
@@ -117,6 +117,27 @@ def test_a_damaged_part_leaves_no_folder(
         pull(scope, point, tmp_path, as_sql=False)
     assert part.key in raised.value.fact
     assert {entry.name for entry in tmp_path.iterdir()} == before
+
+
+def test_files_of_a_whole_server_say_where_its_database_is(scope: Scope, tmp_path: Path) -> None:
+    point = capture(with_server(scope), "full", "manual", RUN)
+    folder = pull(scope, point, tmp_path, as_sql=False)
+    assert [file.suffix for file in sorted(folder.iterdir())] == ["", "", ".gz"]
+    readme = (folder / "README").read_text()
+    assert (
+        "pgbackrest --config-path=/etc/postgresql/VERSION/CLUSTER/pgbackrest --stanza=shop --set=20250131-030001F"
+        in readme
+    )
+    assert "createdb" not in readme
+
+
+@pytest.mark.parametrize(("kind", "as_sql"), [("full", True), ("database", False)])
+def test_a_whole_server_is_not_pulled_as_a_file(scope: Scope, tmp_path: Path, kind: Kind, as_sql: bool) -> None:
+    point = capture(with_server(scope), kind, "manual", RUN)
+    with pytest.raises(BadInput, match="the database of backup 1 is in pgBackRest's repository") as refused:
+        pull(scope, point, tmp_path, as_sql)
+    assert "inv backup.pitr-restore" in refused.value.hint
+    assert not (tmp_path / "example-demo-1").exists()
 
 
 def test_a_disk_that_is_too_small_is_not_begun_with(scope: Scope, point: RecoveryPoint, tmp_path: Path) -> None:

@@ -12,20 +12,22 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from fabfile.config.schema import DatabaseSettings, Environment
+from fabfile.config.database import DatabaseSettings
+from fabfile.config.schema import Environment
+from fabfile.config.smoke import SmokeSettings
 from fabfile.database.port import Database
-from fabfile.errors import DatabaseError, Refused, RemoteError, StorageError, Unreachable
+from fabfile.errors import BadInput, DatabaseError, Refused, RemoteError, StorageError, Unreachable
 from fabfile.model.paths import Paths
 from fabfile.model.recovery_point import DatabaseFacts, RecoveryPoint
 from fabfile.model.release import ReleaseFile, release_id
 from fabfile.recovery.capture import capture
 from fabfile.recovery.catalogue import Catalogue
 from fabfile.recovery.scope import Scope
-from fabfile.recovery.verify import differences, examine, read_parts, restore_into, scratch_database
+from fabfile.recovery.verify import differences, examine, read_parts, restore_into, scratch_database, try_server
 from fabfile.remote.local import LocalHost
 from fabfile.storage.directory import DirectoryStore
 from fabfile.storage.port import NotFound
-from tests.unit.recovery.test_capture_and_restore import FACTS, MemoryDatabase
+from tests.unit.recovery.test_capture_and_restore import FACTS, MemoryDatabase, MemoryServer
 
 RUN = "20250131T030000-0a1b"
 COPY = "app_verify_20250131t030000_0a1b"
@@ -251,11 +253,52 @@ def test_rows_extensions_and_encoding_that_differ_are_told() -> None:
 
 
 def test_a_question_that_is_answered_wrongly_is_named(point: RecoveryPoint) -> None:
-    queries = ("SELECT count(*) > 0 FROM items", "SELECT false")
-    settings = DatabaseSettings(via="db", name="app", user="turnout", password="env:X", smoke=queries)
+    smoke = asking(stock="SELECT count(*) > 0 FROM items", wrong="SELECT false")
     database = MemoryDatabase(objections={"SELECT false": "no row of 1 is true in its first column"})
-    assert examine(point, database, settings, COPY) == [
-        "database.smoke: SELECT false: no row of 1 is true in its first column"
-    ]
+    assert examine(point, database, smoke, COPY) == ["smoke.sql.wrong: no row of 1 is true in its first column"]
     short = MemoryDatabase(facts=DatabaseFacts("15.18", 1000, "app", "UTF8", {}, {"public.items": 2}))
-    assert examine(point, short, settings, COPY) == ["public.items: 3 rows in the backup, 2 rows restored"]
+    assert examine(point, short, smoke, COPY) == ["public.items: 3 rows in the backup, 2 rows restored"]
+
+
+def test_a_copy_is_only_asked_what_is_asked_of_copies(point: RecoveryPoint) -> None:
+    fresh = SmokeSettings.model_validate({"sql": {"fresh": {"query": "SELECT false", "at": ["idle", "live"]}}})
+    assert examine(point, MemoryDatabase(objections={"SELECT false": "no"}), fresh, COPY) == []
+
+
+def asking(**queries: str) -> SmokeSettings:
+    return SmokeSettings.model_validate({"sql": {name: {"query": query} for name, query in queries.items()}})
+
+
+@pytest.fixture
+def whole(scope: Scope) -> Scope:
+    """An environment whose server is backed up as a whole, and that asks one question."""
+    settings = DatabaseSettings(via="db", name="app", user="turnout", password="env:X")
+    smoke = asking(stock="SELECT count(*) > 0 FROM items")
+    environment = scope.environment.model_copy(update={"database": settings, "smoke": smoke})
+    return replace(scope, environment=environment, physical=MemoryServer(scope))
+
+
+def test_a_whole_server_is_tried_by_reading_and_asking_a_copy_of_it(whole: Scope) -> None:
+    point = capture(whole, "database", "manual", RUN)
+    assert try_server(whole, point, RUN) == []
+    wrong = MemoryDatabase(objections={"SELECT count(*) > 0 FROM items": "no row of 1 is true"})
+    assert try_server(replace(whole, physical=MemoryServer(whole, wrong)), point, RUN) == [
+        "smoke.sql.stock: no row of 1 is true"
+    ]
+
+
+def test_what_pgbackrest_finds_damaged_is_a_problem_and_trouble_elsewhere_is_none(whole: Scope) -> None:
+    point = capture(whole, "database", "manual", RUN)
+    damaged = RemoteError("db", "ended with status 29", "", ["ERROR: [029]: wrong checksum of base/5/1249"])
+    found = try_server(replace(whole, physical=MemoryServer(whole, error=damaged)), point, RUN)
+    assert found == ["db: ended with status 29", "ERROR: [029]: wrong checksum of base/5/1249"]
+    for error in (Unreachable("db", "no route"), RemoteError("db", "unable to connect to s3.example.com")):
+        with pytest.raises(RemoteError) as caught:
+            try_server(replace(whole, physical=MemoryServer(whole, error=error)), point, RUN)
+        assert caught.value is error
+
+
+def test_a_server_is_not_tried_where_the_engine_is_another(whole: Scope) -> None:
+    point = capture(whole, "database", "manual", RUN)
+    with pytest.raises(BadInput, match="backup 1 is pgBackRest's, and the engine is another"):
+        try_server(replace(whole, physical=None), point, RUN)

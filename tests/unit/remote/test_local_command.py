@@ -49,7 +49,7 @@ def test_output_of_both_kinds_is_told_in_order_and_only_its_end(tmp_path: Path) 
 @pytest.mark.parametrize(("ending", "status"), [("exit 3", 3), ("kill -KILL $$", 137)])
 def test_a_failure_has_its_status_and_its_words(tmp_path: Path, ending: str, status: int) -> None:
     ended = local_command.run(["sh", "-c", f"echo no such key >&2; {ending}"], tmp_path, 10)
-    assert (ended.failed, ended.how) == (True, f"ended with status {status}")
+    assert (ended.failed, ended.how, ended.status) == (True, f"ended with status {status}", status)
     assert ended.lines == ("no such key",)
 
 
@@ -74,6 +74,15 @@ def test_a_time_out_ends_even_grandchildren_that_ignore_sigterm(tmp_path: Path) 
     assert 1.4 < time.monotonic() - begun < 10
     assert (ended.failed, ended.how, ended.lines) == (True, "did not end within 1 s and was killed", ("begun",))
     wait_for(lambda: gone(int((tmp_path / "grandchild").read_text())))
+
+
+def test_it_ends_with_its_children_when_it_is_to_stop(tmp_path: Path) -> None:
+    stop, begun = threading.Event(), time.monotonic()
+    threading.Timer(0.5, stop.set).start()
+    ended = local_command.run(["sh", "-c", "sleep 300 & echo $!; wait"], tmp_path, 300, stop=stop)
+    assert time.monotonic() - begun < 20
+    assert (ended.failed, ended.status) == (True, None)
+    wait_for(lambda: gone(int(ended.lines[0])))
 
 
 def test_a_command_may_tidy_up_at_its_time_out(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fabfile.commands.timetable import Place, jobs
+from fabfile.commands.timetable import Place, announcing, jobs
 from fabfile.errors import BadInput, Refused, TurnoutError
 from fabfile.remote.scheduler import Cron, Systemd, scheduler, take_away, write
 
@@ -83,6 +83,16 @@ def test_units_are_stopped_before_they_are_taken_away(systemd: Systemd, programs
     said = (programs / "said").read_text().splitlines()
     assert said[0].startswith("--no-ask-password disable --now turnout-shop_eu_backup.timer")
     assert said[-1] == "--no-ask-password daemon-reload"
+
+
+def test_a_job_that_is_not_wanted_any_more_is_stopped(systemd: Systemd, programs: Path) -> None:
+    systemd.install(PLACE.name, systemd.wanted([*JOBS, announcing()], PLACE, 600))
+    (programs / "said").unlink()
+    texts = systemd.wanted(JOBS, PLACE, 600)
+    systemd.install(PLACE.name, texts)
+    assert systemd.present(PLACE.name) == texts
+    said = (programs / "said").read_text().splitlines()
+    assert said[0] == "--no-ask-password disable --now turnout-shop_eu_announce.timer"
 
 
 def test_an_environment_whose_name_begins_alike_is_left_alone(systemd: Systemd) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import json
 
-from fabfile.engine.events import Note, StepDone, StepFailed, StepStarted, UndoStarted
+from fabfile.engine.events import Counted, Note, StepDone, StepFailed, StepStarted, UndoStarted
 from fabfile.errors import BadInput
-from fabfile.ui.reporter import HIDDEN, Reporter
+from fabfile.model.hidden import HIDDEN
+from fabfile.ui.reporter import Reporter
 
 
 class Deaf(io.StringIO):
@@ -42,6 +43,15 @@ def test_a_secret_is_hidden_in_text_and_in_json_however_it_is_written() -> None:
     assert documents[1] == {"list": [HIDDEN, 1, None, True], HIDDEN: {"deep": f"x{HIDDEN}y"}}
 
 
+def test_a_secret_is_hidden_as_a_url_or_base64_would_have_it() -> None:
+    err = io.StringIO()
+    reporter = Reporter(err=err)
+    reporter.hide(["p/ss wörd=1"])
+    for form in ("p%2Fss%20w%C3%B6rd%3D1", "p/ss%20w%C3%B6rd%3D1", "cC9zcyB3w7ZyZD0x"):
+        reporter.say(f"answer: <{form}>")
+        assert form not in err.getvalue()
+
+
 def test_a_short_value_does_not_garble_a_document() -> None:
     out = io.StringIO()
     reporter = Reporter(as_json=True, out=out, err=io.StringIO())
@@ -57,6 +67,8 @@ def test_text_goes_to_people_and_documents_to_programs() -> None:
     assert out.getvalue() == "A    LONGER\n1    2\n333  4\n"
     plain.emit(StepDone("start", 1.25))
     assert "start     done in 1.2 s" in err.getvalue()
+    plain.emit(Counted({"public.items": 3, "public.notes": 4}))
+    assert "counted: 7 rows in 2 tables, each as in the backup" in err.getvalue()
 
 
 def test_an_error_is_said_with_its_details_and_its_hint() -> None:

@@ -1,8 +1,9 @@
 #!/bin/bash
-# One-node Ceph with its S3 gateway: miniceph ADDRESS PORT BUCKET, the access and the secret key in /etc/s3-credentials.
+# One-node Ceph with its S3 gateway: miniceph ADDRESS PORT TLS_PORT BUCKET, the access and the secret key in
+# /etc/s3-credentials, the certificate and its key in /etc/s3-certificate.
 # mon + osd (bluestore on a sparse file) + radosgw in the foreground; the second start finds the first one's disk.
 set -eu
-address=$1 port=$2 bucket=$3 disk=/var/lib/miniceph
+address=$1 port=$2 tls_port=$3 bucket=$4 disk=/var/lib/miniceph
 conf=(-c $disk/ceph.conf)
 { read -r access; read -r secret; } < /etc/s3-credentials
 
@@ -39,7 +40,7 @@ mon data = $disk/mon
 osd data = $disk/osd
 [client.rgw]
 rgw data = $disk/rgw
-rgw frontends = beast endpoint=$address:$port
+rgw frontends = beast endpoint=$address:$port ssl_endpoint=$address:$tls_port ssl_certificate=/etc/s3-certificate
 CONF
     for name in mon. client.admin client.rgw; do
         ceph-authtool $([ -e $disk/keyring ] || echo -C) $disk/keyring --gen-key -n $name \

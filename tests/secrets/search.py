@@ -65,7 +65,8 @@ def in_bucket(environment: Mapping[str, str], bucket: str, forms: Mapping[bytes,
         for listed in page.get("Contents", []):
             found = store.get_object(Bucket=bucket, Key=listed["Key"])
             about = repr((listed["Key"], found["Metadata"])).encode()
-            yield from (f"{name} in s3:{listed['Key']}" for name in in_bytes(found["Body"].read() + about, forms))
+            names = in_bytes(found["Body"].read(), forms) | in_bytes(about, forms)
+            yield from (f"{name} in s3:{listed['Key']}" for name in names)
 
 
 def in_memory() -> list[str]:

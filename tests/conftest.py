@@ -7,6 +7,6 @@ import hypothesis
 pytest_plugins = ["tests.lab_fixture", "tests.seed_option", "tests.sampling"]
 
 # How long an example takes says more about what else the machine does than about the code. Each run has another seed,
-# and so other examples: half of the usual number is enough for one.
-hypothesis.settings.register_profile("turnout", deadline=None, max_examples=50)
+# and so other examples: a few are enough for one.
+hypothesis.settings.register_profile("turnout", deadline=None, max_examples=25)
 hypothesis.settings.load_profile("turnout")

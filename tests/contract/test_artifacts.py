@@ -97,6 +97,7 @@ def office(tmp_path: Path, variables: dict[str, str], monkeypatch: pytest.Monkey
     return Office(builder, elsewhere, variables, store, prefix)
 
 
+@pytest.mark.slow
 def test_a_release_that_one_machine_built_is_found_by_its_id_on_another(office: Office, tmp_path: Path) -> None:
     built = office.inv(office.builder, "build")
     assert (built["signed"], built["pushed"]) == (True, True)
@@ -138,6 +139,7 @@ def test_of_several_machines_that_store_the_same_release_each_succeeds(office: O
     assert pruning.prune(Catalogue(office.store, office.prefix, "shop", "staging"), plan).empty
 
 
+@pytest.mark.slow
 def test_what_was_verified_is_noted_and_found(office: Office) -> None:
     built = office.inv(office.builder, "build")
     releases = VerifiedReleases(office.store, f"{office.prefix}/shop/staging/verified/", "shop", "staging")

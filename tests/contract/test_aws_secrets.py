@@ -133,6 +133,7 @@ def test_nothing_of_an_answer_is_logged(kept: Kept) -> None:
     assert "hunter2" not in done.stderr
 
 
+@pytest.mark.slow
 def test_it_is_the_same_at_somebody_elses_server(monkeypatch: pytest.MonkeyPatch) -> None:
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()

@@ -31,6 +31,7 @@ def test_nobody_to_tell_is_no_failure() -> None:
     assert not_usable([]) == []
 
 
+@pytest.mark.slow
 def test_one_channel_that_refuses_one_unknown_and_one_unreachable_keep_no_other_from_being_told(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
@@ -49,6 +50,7 @@ def test_one_channel_that_refuses_one_unknown_and_one_unreachable_keep_no_other_
     assert "hunter2" not in " ".join(failures) + written.out + written.err
 
 
+@pytest.mark.slow
 def test_one_that_never_answers_is_left_after_its_time() -> None:
     with listening(silent=True) as silent:
         began = time.monotonic()

@@ -227,6 +227,7 @@ def announcing(folder: Path, url: str) -> Session:
     return session(folder, notify=["file:channel"], calendar={"maintenance": maintenance})
 
 
+@pytest.mark.slow
 def test_maintenance_is_told_once_for_each_lead(tmp_path: Path) -> None:
     with listening() as heard:
         found = announcing(tmp_path, heard.url("/", "json"))
@@ -240,6 +241,7 @@ def test_maintenance_is_told_once_for_each_lead(tmp_path: Path) -> None:
     assert told[0]["message"] == ("Sat 05 Dec 2026 22:00 to 23:30 CET (21:00 to 22:30 UTC): The database moves.")
 
 
+@pytest.mark.slow
 def test_what_nobody_took_is_told_again(tmp_path: Path) -> None:
     now = datetime(2026, 11, 29, tzinfo=UTC)
     with listening(status=500) as deaf, pytest.raises(TurnoutError, match="nobody was told of the maintenance"):

@@ -87,6 +87,7 @@ def test_it_ends_at_its_own_time_limit_and_says_what_it_said(paths: Paths) -> No
     assert gone(int(error.details[1]))
 
 
+@pytest.mark.slow
 def test_whoever_ignores_the_time_limit_is_killed(paths: Paths) -> None:
     begun = time.monotonic()
     error = refused(paths, "sh", "-c", f"trap '' TERM; sleep 302 & echo $! > {paths.root}/pid; wait; wait", timeout=1)

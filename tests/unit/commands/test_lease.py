@@ -129,6 +129,7 @@ def test_what_a_step_leaves_running_does_not_hold_the_lease(paths: Paths) -> Non
     assert isinstance(acquire(paths, "b"), int)
 
 
+@pytest.mark.slow
 def test_who_holds_the_lease_is_told_while_a_long_step_runs(paths: Paths) -> None:
     token = acquire(paths, "a")
     assert isinstance(token, int)

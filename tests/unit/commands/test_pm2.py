@@ -33,6 +33,7 @@ fs.writeFileSync(home + "/list.json", JSON.stringify(list));
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("resumed", [True, False])
 def test_a_process_is_not_restarted_for_want_of_a_list(install_pm2: Install, tmp_path: Path, resumed: bool) -> None:
     """It may be the one that users are on."""

@@ -60,10 +60,12 @@ def prove(folder: Path, port: int, pm2_js: Path, release: str) -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_limit_of_an_answer_is_none_for_pm2(tmp_path: Path, port: int, slow_pm2: Path) -> None:
     prove(tmp_path, port, slow_pm2, "r1")
 
 
+@pytest.mark.slow
 def test_another_release_than_the_deployed_one_is_not_healthy(tmp_path: Path, port: int, slow_pm2: Path) -> None:
     with pytest.raises(RemoteError, match="not healthy after 2 s"):
         prove(tmp_path, port, slow_pm2, "r2")

@@ -102,6 +102,7 @@ def test_a_switch_that_nobody_confirms_is_given_back(paths: Paths) -> None:
         HOST.run(traffic.confirm(paths, "r1", final=True))
 
 
+@pytest.mark.slow
 def test_a_confirmed_switch_stays(paths: Paths) -> None:
     switch(paths, GREEN, patience=1)
     HOST.run(traffic.confirm(paths, "r1", final=True))
@@ -110,6 +111,7 @@ def test_a_confirmed_switch_stays(paths: Paths) -> None:
     assert not Path(f"{paths.traffic}.back").is_symlink()
 
 
+@pytest.mark.slow
 def test_a_canary_lives_as_long_as_somebody_is_heard_of(paths: Paths) -> None:
     switch(paths, TENTH, patience=1, lease=1.6)
     HOST.run(traffic.confirm(paths, "r1", final=False))
@@ -128,6 +130,7 @@ def watchers(paths: Paths) -> list[int]:
     return [int(pid) for pid in found.stdout.split()]
 
 
+@pytest.mark.slow
 def test_a_later_share_is_watched_though_the_first_ones_watch_was_killed(paths: Paths) -> None:
     switch(paths, TENTH, patience=2)
     assert soon(lambda: len(watchers(paths)) == 1)
@@ -167,6 +170,7 @@ def test_a_way_back_that_was_cut_off_is_gone_to_its_end_at_boot(paths: Paths) ->
     assert not Path(paths.state, "reverting").exists()
 
 
+@pytest.mark.slow
 def test_a_way_back_that_is_barred_is_tried_again(paths: Paths) -> None:
     switch(paths, GREEN, patience=1)
     # What cannot be replaced by a symlink, whoever tries: root may write to any directory.

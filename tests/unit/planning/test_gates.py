@@ -269,6 +269,7 @@ def taken_back(rng: random.Random, pool: list[Look], steps: int, looks: int = LO
 SPLITS = pytest.mark.parametrize(("new", "old"), [(20, 180), (100, 100)])
 
 
+@pytest.mark.slow
 @SPLITS
 @pytest.mark.parametrize("rate", [0.001, 0.005, 0.01, 0.02])
 def test_equal_error_rates_are_hardly_ever_taken_back(rate: float, new: int, old: int) -> None:
@@ -277,12 +278,14 @@ def test_equal_error_rates_are_hardly_ever_taken_back(rate: float, new: int, old
     assert taken_back(rng, pool, 400) <= 400 * FALSE_ROLLBACKS
 
 
+@pytest.mark.slow
 def test_equal_releases_are_hardly_ever_taken_back_in_the_course_of_an_hour() -> None:
     rng = random.Random(1)
     pool = [Look(drawn(rng, 200, 0.01), drawn(rng, 200, 0.01)) for _ in range(5000)]
     assert taken_back(rng, pool, 50, looks=360) <= 50 * FALSE_ROLLBACKS
 
 
+@pytest.mark.slow
 @SPLITS
 @pytest.mark.parametrize("tail", [0.01, 0.05])
 def test_equal_latencies_are_hardly_ever_taken_back(tail: float, new: int, old: int) -> None:

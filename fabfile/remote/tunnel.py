@@ -57,7 +57,8 @@ def _accept(
 
 def _carry(client: socket.socket, channel: paramiko.Channel, stop: threading.Event) -> None:
     ends: list[socket.socket | paramiko.Channel] = [client, channel]
-    with contextlib.closing(client), contextlib.closing(channel), contextlib.suppress(OSError, EOFError):
+    # To close a channel says so to the host, which may be gone: that, too, is nobody's concern here.
+    with contextlib.suppress(OSError, EOFError), contextlib.closing(client), contextlib.closing(channel):
         while not stop.is_set():
             ready = select.select(ends, [], [], 0.5)[0]
             if client in ready:

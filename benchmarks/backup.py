@@ -1,8 +1,9 @@
 """Backup and restore: the product's way beside PostgreSQL's own tools, and the memory that a long stream takes.
 
 Everything on this machine, in turns: the floor `pg_dump -Fc -Z0 | zstd -3 > /dev/null`, the product to a folder, to an
-S3 server, and there encrypted; the peer `pg_dump -Fc` into boto3's upload_fileobj; `pg_restore -j2` of a local file and
-the product's restore from S3. Needs PostgreSQL's server programs and pg_config.
+S3 server, and there encrypted; the peer `pg_dump -Fc` into boto3's upload_fileobj; `pg_restore -j2` of a local file
+that is unpacked already, the product's restore from S3, and the same with one tool after the other: boto3's
+get_object, `zstd -d`, `pg_restore -j2`, `ANALYZE`. Needs PostgreSQL's server programs and pg_config.
 
 python -m benchmarks.backup [--json] [--rounds=N] [--megabytes=N] [--streams=MB,MB]
 """
@@ -13,9 +14,11 @@ import argparse
 import json
 import os
 import re
+import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
@@ -39,7 +42,7 @@ MIB = 1 << 20
 RECIPIENT = str(pyrage.x25519.Identity.generate().to_public())
 NEW = "app_new"
 FLOOR, FOLDER, S3, AGE, PEER = "pg_dump | zstd", "to a folder", "to S3", "to S3, age", "pg_dump, boto3"
-LOCAL, RESTORE = "pg_restore -j2", "from S3"
+LOCAL, RESTORE, BY_HAND = "pg_restore -j2", "from S3", "from S3 by hand"
 
 
 def pg_dump(place: Stage, *words: str) -> subprocess.Popen[bytes]:
@@ -62,12 +65,16 @@ def product(place: Stage, store: Store, key: str, encrypt: bool = False) -> Stor
             return store.put_stream(key, age)
 
 
+def boto(place: Stage) -> Any:
+    """The client of most scripts."""
+    config = Config(request_checksum_calculation="when_required", s3={"addressing_style": "path"})
+    return boto3.session.Session().client("s3", region_name=REGION, endpoint_url=place.endpoint, config=config)
+
+
 def peer(place: Stage) -> None:
     """What most scripts do."""
-    config = Config(request_checksum_calculation="when_required", s3={"addressing_style": "path"})
-    client: Any = boto3.session.Session().client("s3", region_name=REGION, endpoint_url=place.endpoint, config=config)
     with pg_dump(place) as dump:
-        client.upload_fileobj(dump.stdout, BUCKET, "peer")
+        boto(place).upload_fileobj(dump.stdout, BUCKET, "peer")
 
 
 def local(place: Stage, file: Path) -> None:
@@ -79,6 +86,17 @@ def restore(place: Stage, store: Store, stored: Stored) -> None:
     """What a rollback does with the dump, the planner's statistics included."""
     part = StoredPart("database", stored.key, stored.size, stored.sha256)
     place.database.load(NEW, Checked(store, part))
+
+
+def by_hand(place: Stage, stored: Stored) -> None:
+    """What whoever has a runbook does, as fast as they can type."""
+    with tempfile.TemporaryDirectory(dir=place.folder) as folder:
+        fetched, plain = Path(folder) / "fetched", Path(folder) / "plain"
+        with fetched.open("wb") as file:
+            shutil.copyfileobj(boto(place).get_object(Bucket=BUCKET, Key=stored.key)["Body"], file, MIB)
+        subprocess.run(["zstd", "-d", "-q", str(fetched), "-o", str(plain)], check=True)
+        local(place, plain)
+        subprocess.run(["psql", "-q", "-d", NEW, "-c", "ANALYZE"], check=True, env=place.environment)
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -103,6 +121,7 @@ def measure(place: Stage, rounds: int) -> tuple[dict[str, list[float]], int]:
         PEER: partial(peer, place),
         LOCAL: partial(local, place, plain),
         RESTORE: partial(restore, place, store, stored),
+        BY_HAND: partial(by_hand, place, stored),
     }
     found: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(rounds):
@@ -147,7 +166,8 @@ def ratios(found: dict[str, list[float]], of: str, to: str) -> dict[str, Any]:
 
 def report(found: dict[str, list[float]], size: int, peaks: Iterable[tuple[int, int]]) -> dict[str, Any]:
     """All figures: seconds, MB of the dump per second, ratios within a round, and peaks in MiB."""
-    compared = [(FOLDER, FLOOR), (S3, FLOOR), (AGE, FLOOR), (S3, PEER), (AGE, PEER), (RESTORE, LOCAL)]
+    compared = [(FOLDER, FLOOR), (S3, FLOOR), (AGE, FLOOR), (S3, PEER), (AGE, PEER)]
+    compared += [(RESTORE, LOCAL), (RESTORE, BY_HAND)]
     return {
         "dump_mb": round(size / 1e6),
         "ways": [

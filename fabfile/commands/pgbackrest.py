@@ -167,16 +167,16 @@ def parse_info(text: str) -> tuple[Base, ...]:
     return tuple(_base(entry) for stanza in json.loads(text) for entry in stanza.get("backup", ()))
 
 
-def restore(
-    cluster: Cluster, stanza: str, beside: str, base: Base, at: datetime | None, timeline: int | None = None
-) -> Script:
-    """Fill the directory `beside` from a backup, to be replayed up to the moment `at` along `timeline` when the copy is
-    started; without `at` only as far as the backup itself reaches."""
+def restore(cluster: Cluster, stanza: str, beside: str, base: Base, at: datetime | None) -> Script:
+    """Fill the directory `beside` from a backup, to be replayed up to the moment `at` along the server's own timeline
+    when the copy is started; without `at` only as far as the backup itself reaches."""
     target = [f"--set={base.label}", "--target-action=promote"]
     if at is None:
         target.append("--type=immediate")
     else:
         target += ["--type=time", f"--target={at.astimezone(UTC).strftime('%Y-%m-%d %H:%M:%S.%f+00')}"]
+        # A timeline that is older than the repository has no history file there, which a number would ask for.
+        timeline = "current" if base.timeline == cluster.timeline else cluster.timeline
         target.append(f"--target-timeline={timeline}")
     needed = base.size + (1 << 30 if base.size > 1 << 30 else 1 << 26)  # and the WAL that it replays
     values = {"live": cluster.data_directory, "beside": beside, "needed": needed, "target": target}

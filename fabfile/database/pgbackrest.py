@@ -168,8 +168,7 @@ class PgBackRest:
         leave it running at a port of its own. Raises RemoteError; `drop` removes what there is of it."""
         if at is not None:
             self.check(cluster)  # a later commit in the archive is what tells the copy that it has got there
-        timeline = cluster.timeline
-        self._host.run(pgbackrest.restore(cluster, self.stanza, directory, base, at, timeline))
+        self._host.run(pgbackrest.restore(cluster, self.stanza, directory, base, at))
         script = server_copy.start_beside(cluster, directory, self._database.name, REPLAY_LIMIT)
         return Copy(directory, base, self._read(script, server_copy.parse_restored))
 

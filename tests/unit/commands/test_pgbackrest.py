@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -49,13 +50,20 @@ def test_a_repository_without_a_backup_holds_none() -> None:
 
 def test_a_moment_is_aimed_at_in_utc_along_the_servers_own_past() -> None:
     at = datetime(2026, 11, 21, 4, 0, 0, 250000, tzinfo=timezone(timedelta(hours=1)))
-    text = pgbackrest.restore(CLUSTER, "shop", "/data.restore-x", base(1), at, 3).text
+    text = pgbackrest.restore(replace(CLUSTER, timeline=3), "shop", "/data.restore-x", base(1), at).text
     assert "'--target=2026-11-21 03:00:00.250000+00'" in text
     assert "--target-timeline=3" in text
 
 
+def test_a_backup_of_the_timeline_that_the_server_is_on_needs_no_history_in_the_repository() -> None:
+    text = pgbackrest.restore(
+        replace(CLUSTER, timeline=3), "shop", "/data.restore-x", base(1, timeline=3), datetime.now(UTC)
+    ).text
+    assert "--target-timeline=current" in text
+
+
 def test_a_backup_itself_is_restored_as_far_as_it_reaches() -> None:
-    text = pgbackrest.restore(CLUSTER, "shop", "/data.restore-x", base(1), None, 3).text
+    text = pgbackrest.restore(CLUSTER, "shop", "/data.restore-x", base(1), None).text
     assert "--type=immediate" in text
     assert "--target=" not in text
 

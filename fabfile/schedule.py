@@ -237,7 +237,7 @@ def _commands(job: str, session: Session) -> list[list[str]]:
     wait = f"--lock-wait={_settings(session).every / 2:.0f}s"
     commands = {
         "backup": [["backup", "--reason=scheduled", wait]],
-        "maintain": [["backup.verify", "--backup=latest"], ["backup.prune", "--yes", wait], ["backup.check"]],
+        "maintain": [["backup.verify", "--backup=latest-full"], ["backup.prune", "--yes", wait], ["backup.check"]],
         "announce": [["windows.announce"]],
     }
     if job not in commands:

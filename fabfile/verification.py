@@ -41,7 +41,7 @@ class Place:
 @verb(
     help={
         "env": ENV,
-        "backup": "a backup's number, or latest (see inv backup.list)",
+        "backup": "a backup's number, latest, or latest-full: the newest of database and files (see inv backup.list)",
         "all_unverified": "every backup that was not verified, or failed",
         "drill": "start the whole application of the backup beside the live one, and measure how long that takes",
         "json": JSON,

@@ -107,10 +107,14 @@ class Catalogue:
         return self.listing().points
 
     def find(self, reference: str) -> RecoveryPoint:
-        """The recovery point of a number such as `3`, or the newest for `latest`. Raises BadInput for any other."""
+        """The recovery point of a number such as `3`, the newest for `latest`, the newest full one for `latest-full`.
+
+        Raises BadInput for any other.
+        """
         listing = self.listing()
-        if reference == "latest" and listing.points:
-            return listing.points[0]
+        for point in listing.points:
+            if reference == "latest" or (reference == "latest-full" and point.kind == "full"):
+                return point
         if re.fullmatch(r"[0-9]{1,9}", reference):
             for point in listing.points:
                 if point.number == int(reference):

@@ -88,6 +88,9 @@ def test_a_backup_by_the_clock_waits_for_the_lock_needs_no_variable_and_is_pinge
     assert (point["kind"], point["reason"]) == ("full", "scheduled")
     check = project.inv("backup.check", expect=1)
     assert check.out.startswith("the newest backup, 1, is 0.0 h old, the limit is 12.0 h; there is no verified backup")
+    project.inv("backup.create-db")
+    project.inv("backup.scheduled", "maintain")
+    assert "the newest verified backup, 1, is" in project.inv("backup.check").out
 
 
 def test_systemd_starts_what_the_units_say(lab: Lab) -> None:

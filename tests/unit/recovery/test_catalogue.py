@@ -119,6 +119,14 @@ def test_find_takes_a_number_or_latest_and_lists_what_there_is(catalogue: Catalo
         assert refused.value.hint.startswith("there are: 12, 3 ")
 
 
+def test_the_latest_full_one_is_told_from_one_of_a_part(catalogue: Catalogue) -> None:
+    full = replace(add(catalogue, 1), number=2, kind="full")
+    catalogue.commit(full)
+    part = add(catalogue, 3)
+    assert catalogue.find("latest") == part
+    assert catalogue.find("latest-full") == full
+
+
 def test_a_committed_point_is_not_replaced_by_another_run(catalogue: Catalogue) -> None:
     point = add(catalogue, 1)
     with pytest.raises(AlreadyExists):

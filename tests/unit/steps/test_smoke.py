@@ -24,6 +24,7 @@ from fabfile.errors import RolledBack
 from fabfile.model.observed import Slot
 from fabfile.model.paths import Paths
 from fabfile.model.plan import AppPlan, Plan, WebPlan
+from fabfile.model.script import Result, Script
 from fabfile.planning.blame import is_to_blame
 from fabfile.planning.smoke import asked_at
 from fabfile.remote.fleet import Fleet
@@ -35,6 +36,16 @@ from tests.unit.recovery.test_capture_and_restore import MemoryDatabase
 
 RUN = "20250131T030000-0a1b"
 SLOT: Slot = "green"
+
+
+class InTurn(LocalHost):
+    """One of the hosts that have one directory here: taking a step back on one ends the step that another is at."""
+
+    turn = threading.Lock()
+
+    def run(self, script: Script, stdin: Iterable[bytes] | None = None) -> Result:
+        with self.turn:
+            return super().run(script, stdin)
 
 
 @dataclass
@@ -49,7 +60,7 @@ class World:
     database: MemoryDatabase = field(default_factory=MemoryDatabase)
 
     def __post_init__(self) -> None:
-        self.hosts = {name: LocalHost(name) for name in ("h1", "h2")}
+        self.hosts = {name: InTurn(name) for name in ("h1", "h2")}
         self.environment = Environment.model_validate(
             {
                 "app": "shop",

@@ -24,6 +24,8 @@ def ends(reporter, kind="well", json=False):
         raise ValueError("not a number: hunter2")
     if kind == "interrupt":
         raise KeyboardInterrupt
+    if kind == "import":
+        exec("raise KeyboardInterrupt")
     if kind == "plan":
         return reporter.leave(2)
     errors = {"bad": BadInput, "locked": Locked, "rolled": RolledBack, "failed": TurnoutError}
@@ -53,6 +55,7 @@ def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
         ("locked", 4),
         ("rolled", 6),
         ("interrupt", 130),
+        ("import", 130),
         ("defect", 1),
     ],
 )

@@ -68,15 +68,15 @@ def verb(
                 reporter.fail(_with_log(error, reporter))
                 raise Exit(code=error.code) from None
             except KeyboardInterrupt:
-                # Python remembers one that broke off an exec(), as an imported dataclass has, until the next exec():
-                # `python -m invoke` would end by SIGINT, and not with this exit code.
-                exec("")  # noqa: S102
                 reporter.fail(_code(TurnoutError("interrupted before anything was changed"), 130))
                 raise Exit(code=130) from None
             except Exception as error:
                 reporter.fail(_internal(error, reporter))
                 raise Exit(code=1) from None
             finally:
+                # Python remembers a Ctrl-C that broke off an exec(), as an imported dataclass has one, until the next
+                # exec(), whoever handled it: `python -m invoke` would end by SIGINT, and not with its exit code.
+                exec("")  # noqa: S102
                 reporter.close()
             if reporter.exit_code:
                 raise Exit(code=reporter.exit_code)

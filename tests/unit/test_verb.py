@@ -24,8 +24,13 @@ def ends(reporter, kind="well", json=False):
         raise ValueError("not a number: hunter2")
     if kind == "interrupt":
         raise KeyboardInterrupt
-    if kind == "import":
+    if kind == "exec":
         exec("raise KeyboardInterrupt")
+    if kind == "handled":
+        try:
+            exec("raise KeyboardInterrupt")
+        except KeyboardInterrupt:
+            raise RolledBack("it happened", "do this")
     if kind == "plan":
         return reporter.leave(2)
     errors = {"bad": BadInput, "locked": Locked, "rolled": RolledBack, "failed": TurnoutError}
@@ -55,7 +60,8 @@ def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
         ("locked", 4),
         ("rolled", 6),
         ("interrupt", 130),
-        ("import", 130),
+        ("exec", 130),
+        ("handled", 6),
         ("defect", 1),
     ],
 )
